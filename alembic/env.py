@@ -1,0 +1,49 @@
+"""How Alembic reaches the database: the app's settings, its models, and the lock that lets one process migrate."""
+
+import asyncio
+from typing import Any, Literal
+
+from alembic import context
+from alembic.autogenerate.api import AutogenContext
+from sqlalchemy import Connection, False_, True_
+
+from app import models  # noqa: F401 - registers every table
+from app.core.config import load_settings
+from app.core.database import Base, Database, UTCDateTime
+from app.core.migrations import migration_lock
+
+
+def render_item(kind: str, item: Any, autogen: AutogenContext) -> str | Literal[False]:
+    # Both would be written as the database at hand has them, and run on the others too.
+    if kind == "server_default" and isinstance(getattr(item, "arg", None), True_ | False_):
+        return f"sa.{str(item.arg).lower()}()"
+    if kind == "type" and isinstance(item, UTCDateTime):
+        autogen.imports.add("from app.core.database import UTCDateTime")
+        return "UTCDateTime()"
+    return False
+
+
+def migrate(connection: Connection) -> None:
+    is_sqlite = connection.dialect.name == "sqlite"
+    with migration_lock(connection):
+        context.configure(
+            connection=connection,
+            target_metadata=Base.metadata,
+            render_item=render_item,
+            render_as_batch=is_sqlite,  # SQLite alters a table by copying it
+            transactional_ddl=connection.dialect.name != "mysql",
+        )
+        with context.begin_transaction():
+            context.run_migrations()
+
+
+async def connect() -> None:
+    database = Database(context.config.attributes.get("settings") or load_settings())
+    try:
+        async with database.engine.connect() as connection:
+            await connection.run_sync(migrate)
+    finally:
+        await database.close()
+
+
+asyncio.run(connect())

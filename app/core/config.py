@@ -1,0 +1,194 @@
+"""Settings from the environment and `.env`; an unsafe or wrong one stops the start."""
+
+import json
+import secrets
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from fastapi import Depends, Request
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_core import PydanticCustomError
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import SettingsError as SourceError
+from sqlalchemy.engine import URL
+
+from app.core.database_url import async_url
+
+ENV_FILE = Path(".env")
+
+# A production key of fewer characters can be guessed: HS256 wants 256 bits (RFC 7518, 3.2).
+MIN_SECRET_LENGTH = 32
+MIN_PRODUCTION_BCRYPT_ROUNDS = 10  # OWASP Password Storage Cheat Sheet
+
+List = Annotated[list[str], NoDecode]
+
+
+class SettingsError(SystemExit):
+    """Ends the process with status 1 and one line a fault on standard error."""
+
+
+class Settings(BaseSettings):
+    """What the environment decides. `.env.example` documents each of them; a test holds the two together."""
+
+    model_config = SettingsConfigDict(
+        env_file=ENV_FILE, env_ignore_empty=True, extra="ignore", hide_input_in_errors=True
+    )
+
+    app_name: str = Field("Groundwork", description="a name")
+    environment: Literal["development", "test", "production"] = Field(
+        "development", description="development, test or production"
+    )
+    debug: bool = Field(False, description="true or false")
+
+    database_url: str = Field(
+        "sqlite:///./app.db",
+        repr=False,
+        description="sqlite:///./app.db, postgresql://user:password@host/name or mysql://user:password@host/name",
+    )
+    db_pool_size: int = Field(10, ge=1, le=1000, description="a whole number from 1 to 1000")
+
+    secret_key: SecretStr = Field(
+        SecretStr(""), description=f"{MIN_SECRET_LENGTH} random characters or more: openssl rand -hex 32"
+    )
+    algorithm: Literal["HS256", "HS384", "HS512"] = Field("HS256", description="HS256, HS384 or HS512")
+    access_token_expire_minutes: int = Field(30, ge=1, le=1440, description="a whole number from 1 to 1440")
+    refresh_token_expire_days: int = Field(30, ge=1, le=365, description="a whole number from 1 to 365")
+
+    bcrypt_rounds: int = Field(12, ge=4, le=16, description="a whole number from 4 to 16, in production from 10")
+    password_min_length: int = Field(8, ge=8, le=64, description="a whole number from 8 to 64")
+
+    allowed_origins: List = Field([], description="origins with commas between: https://app.example.com,https://b.c")
+    allowed_hosts: List = Field([], description="host names with commas between: api.example.com,*.example.com")
+    forwarded_allow_ips: str = Field("127.0.0.1", description="the proxies' addresses or networks: 10.0.0.0/8")
+
+    docs_enabled: bool = Field(True, description="true or false")
+    metrics_enabled: bool = Field(True, description="true or false")
+
+    host: str = Field("127.0.0.1", description="an address to listen on: 127.0.0.1 or 0.0.0.0")
+    port: int = Field(8000, ge=1, le=65535, description="a whole number from 1 to 65535")
+    web_concurrency: int = Field(1, ge=1, le=256, description="a number of worker processes from 1 to 256")
+
+    log_format: Literal["console", "json"] | None = Field(
+        None, description="console or json; by default json in production, console elsewhere"
+    )
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="DEBUG, INFO, WARNING or ERROR")
+
+    @field_validator("allowed_origins", "allowed_hosts", mode="before")
+    @classmethod
+    def _split(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            return json.loads(value) if value.startswith("[") else [part.strip() for part in value.split(",")]
+        return value
+
+    @field_validator("database_url")
+    @classmethod
+    def _known_database(cls, value: str) -> str:
+        async_url(value)
+        return value
+
+    @model_validator(mode="after")
+    def _safe(self) -> Self:
+        faults = self._production_faults() if self.environment == "production" else []
+        if 0 < len(self.secret_key.get_secret_value()) < MIN_SECRET_LENGTH:
+            faults.append("SECRET_KEY: too short. " + _right("secret_key"))
+        if faults:
+            raise PydanticCustomError("unsafe", "{faults}", {"faults": "\n".join(faults)})
+        return self
+
+    def _production_faults(self) -> list[str]:
+        faults = []
+        if not self.secret_key.get_secret_value():
+            faults.append("SECRET_KEY: not set. " + _right("secret_key"))
+        elif len(set(self.secret_key.get_secret_value())) < 8:
+            faults.append("SECRET_KEY: not random. " + _right("secret_key"))
+        if self.debug:
+            faults.append("DEBUG: must be false in production")
+        if "*" in self.allowed_origins:
+            faults.append(
+                "ALLOWED_ORIGINS: * lets every website use your users' credentials. " + _right("allowed_origins")
+            )
+        if self.bcrypt_rounds < MIN_PRODUCTION_BCRYPT_ROUNDS:
+            faults.append(f"BCRYPT_ROUNDS: must be {MIN_PRODUCTION_BCRYPT_ROUNDS} or more in production")
+        if self.web_concurrency > 1 and self.url.get_backend_name() == "sqlite":
+            faults.append(
+                "WEB_CONCURRENCY: SQLite serves one worker process in production. "
+                "Set it to 1, or DATABASE_URL to PostgreSQL or MySQL"
+            )
+        return faults
+
+    @property
+    def url(self) -> URL:
+        """DATABASE_URL with its asynchronous driver."""
+        return async_url(self.database_url)
+
+    @property
+    def secret(self) -> str:
+        return self.secret_key.get_secret_value()
+
+    @property
+    def logs_as_json(self) -> bool:
+        return (self.log_format or ("json" if self.environment == "production" else "console")) == "json"
+
+
+def load_settings() -> Settings:
+    """The settings of this process.
+
+    In development a missing SECRET_KEY is made once and kept in `.env`, so that sign-ins outlive a restart and
+    several workers agree.
+
+    Raises:
+        SettingsError: one line a fault: which variable, what is wrong, what would be right.
+    """
+    try:
+        settings = Settings()
+        if not settings.secret:
+            if settings.environment != "development":
+                raise SettingsError("SECRET_KEY: not set. " + _right("secret_key"))
+            keep_development_secret()
+            settings = Settings()
+    except ValidationError as error:
+        raise SettingsError("\n".join(_line(fault) for fault in error.errors())) from None
+    except SourceError as error:
+        raise SettingsError(str(error)) from None
+    return settings
+
+
+def keep_development_secret() -> None:
+    """Append a random SECRET_KEY to `.env` unless it has one; safe when several processes start at once."""
+    import fcntl  # not on Windows, where SECRET_KEY has to be set by hand
+
+    try:
+        with ENV_FILE.open("a+", encoding="utf-8") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            file.seek(0)
+            text = file.read()
+            if any(
+                line.partition("=")[0].strip() == "SECRET_KEY" and line.partition("=")[2].strip()
+                for line in text.splitlines()
+            ):
+                return
+            newline = "" if not text or text.endswith("\n") else "\n"
+            file.write(f"{newline}SECRET_KEY={secrets.token_hex(32)}\n")
+        ENV_FILE.chmod(0o600)
+    except OSError as error:
+        raise SettingsError(
+            f"SECRET_KEY: not set, and {ENV_FILE} cannot be written ({error.strerror}). " + _right("secret_key")
+        ) from None
+
+
+async def _settings(request: Request) -> Settings:
+    return request.app.state.settings
+
+
+AppSettings = Annotated[Settings, Depends(_settings)]
+
+
+def _right(name: str) -> str:
+    return f"Right: {Settings.model_fields[name].description}"
+
+
+def _line(fault: Any) -> str:
+    if fault["type"] == "unsafe":
+        return fault["msg"]
+    name = str(fault["loc"][0])
+    return f"{name.upper()}: {fault['msg']}. {_right(name)}"

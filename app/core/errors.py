@@ -1,0 +1,143 @@
+"""The errors that an answer can be, and how each becomes JSON: `{"detail": ...}`."""
+
+import logging
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, Response
+from sqlalchemy.exc import DBAPIError, IntegrityError, InterfaceError, OperationalError, ProgrammingError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from starlette.exceptions import HTTPException
+
+logger = logging.getLogger("app.errors")
+
+RETRY_AFTER_S = 1
+
+# A field's name in an error is the client's own text; this much of it is enough to find it.
+MAX_NAME_LENGTH = 64
+
+
+class AppError(HTTPException):
+    """An error with its status; raise a subclass of it anywhere, and the client hears it."""
+
+    status: ClassVar[int] = 500
+    default: ClassVar[str] = "Internal Server Error"
+    default_headers: ClassVar[Mapping[str, str] | None] = None
+
+    def __init__(self, detail: Any = None) -> None:
+        super().__init__(self.status, detail or self.default, dict(self.default_headers or {}))
+
+
+class Unauthorized(AppError):
+    status = 401
+    default = "Not authenticated"
+    default_headers = {"WWW-Authenticate": "Bearer"}  # RFC 6750, section 3
+
+
+class Forbidden(AppError):
+    status = 403
+    default = "Not authorized to access this resource"
+
+
+class NotFound(AppError):
+    status = 404
+    default = "Not found"
+
+
+class Conflict(AppError):
+    status = 409
+    default = "The request conflicts with what is stored"
+
+
+class PreconditionFailed(AppError):
+    status = 412
+    default = "The resource has changed since: read it again and repeat with its new ETag"
+
+
+class ContentTooLarge(AppError):
+    status = 413
+    default = "The body is too large"
+
+
+class Unavailable(AppError):
+    status = 503
+    default = "Temporarily unavailable, try again"
+    default_headers = {"Retry-After": str(RETRY_AFTER_S)}
+
+
+class Invalid(AppError):
+    """A 422 for one field, in the shape that FastAPI's own have."""
+
+    status = 422
+
+    def __init__(self, place: str, field: str, message: str, kind: str = "value_error") -> None:
+        super().__init__([{"type": kind, "loc": [place, field], "msg": message}])
+        self.message = message
+
+
+def add_error_handlers(app: FastAPI) -> None:
+    app.add_exception_handler(HTTPException, _http_error)
+    app.add_exception_handler(RequestValidationError, _validation_error)
+    app.add_exception_handler(IntegrityError, _integrity_error)
+    for gone in (OperationalError, InterfaceError, PoolTimeoutError, ConnectionError):
+        app.add_exception_handler(gone, _database_gone)
+
+
+def render(error: HTTPException) -> Response:
+    if error.status_code in (204, 304):
+        return Response(status_code=error.status_code, headers=error.headers)
+    return JSONResponse({"detail": error.detail}, error.status_code, error.headers)
+
+
+async def _http_error(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    return render(error)
+
+
+async def _validation_error(_request: Request, error: Exception) -> Response:
+    """FastAPI's list without the input: it may be a password, NaN or a lone surrogate (which would be a 500)."""
+    assert isinstance(error, RequestValidationError)
+    detail = [
+        {"type": fault["type"], "loc": [_printable(part) for part in fault["loc"]], "msg": _message(fault)}
+        for fault in error.errors()
+    ]
+    return JSONResponse({"detail": detail}, 422)
+
+
+def _printable(part: str | int) -> str | int:
+    if isinstance(part, int):
+        return part
+    return part[:MAX_NAME_LENGTH].encode("utf-8", "replace").decode()
+
+
+def _message(fault: Mapping[str, Any]) -> str:
+    if fault["type"] == "json_invalid":
+        return f"{fault['msg']}: {fault['ctx']['error']}"
+    return fault["msg"]
+
+
+async def _integrity_error(_request: Request, _error: Exception) -> Response:
+    """A unique or foreign key that the database refused: somebody else was first."""
+    return render(Conflict())
+
+
+async def _database_gone(_request: Request, error: Exception) -> Response:
+    logger.error("the database cannot be used", extra={"error": describe(error)})
+    return render(Unavailable())
+
+
+# Libraries whose words can hold a row, a parameter or an input: PostgreSQL says "Failing row contains (...)".
+_TALKATIVE = ("sqlalchemy", "asyncpg", "asyncmy", "sqlite3", "aiosqlite", "pydantic", "fastapi")
+
+
+def describe(error: BaseException) -> str:
+    """The error in one line without a stored or sent value in it."""
+    if isinstance(error, DBAPIError):
+        code = getattr(error.orig, "sqlstate", None) or getattr(error.orig, "sqlite_errorname", None) or ""
+        words = str(error.orig).splitlines()[0] if isinstance(error, OperationalError | ProgrammingError) else ""
+        return " ".join(filter(None, (f"{type(error.orig).__name__}:", code, words, error.statement)))
+    if type(error).__module__.startswith(_TALKATIVE):
+        return type(error).__name__
+    return f"{type(error).__name__}: {error}"

@@ -1,0 +1,112 @@
+"""Idempotency-Key on POST: however often a request is repeated, it is done once and answered alike.
+
+The answer is stored in the endpoint's own transaction, under the caller and the key. Of N racing repeats one commits;
+the unique key rolls the others back, and they are given the first one's answer.
+https://datatracker.ietf.org/doc/draft-ietf-httpapi-idempotency-key-header/
+"""
+
+import re
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+from hashlib import sha256
+
+from fastapi import Request
+from fastapi.responses import Response
+from sqlalchemy import ForeignKey, String, select
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.core.database import Base, LongText, Reader, exact_string, utcnow
+from app.core.errors import Invalid
+
+HEADER = "idempotency-key"
+_KEY = re.compile(r"[\x21-\x7e]{1,255}")
+
+Handler = Callable[[Request], Awaitable[Response]]
+
+
+class IdempotencyKey(Base):
+    """The first answer to a POST that carried a key."""
+
+    __tablename__ = "idempotency_keys"
+
+    user_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), primary_key=True)
+    key: Mapped[str] = mapped_column(exact_string(255), primary_key=True)
+    fingerprint: Mapped[str] = mapped_column(String(64))
+    status: Mapped[int]
+    body: Mapped[str] = mapped_column(LongText)
+    created_at: Mapped[datetime] = mapped_column(default=utcnow, index=True)
+
+
+class Repeated(Exception):
+    """The request was answered before; `answer` is what it heard then."""
+
+    def __init__(self, answer: Response) -> None:
+        self.answer = answer
+
+
+async def refuse_repeated(request: Request, user_id: int, read: Reader) -> None:
+    """Called as soon as the caller is known.
+
+    Raises:
+        Repeated: the caller sent this request before.
+        Invalid: the key is not one, or was sent with another request.
+    """
+    key = request.headers.get(HEADER)
+    if key is None or request.method != "POST":
+        return
+    if not _KEY.fullmatch(key):
+        raise Invalid("header", "Idempotency-Key", "Must be 1 to 255 visible ASCII characters")
+    statement = select(IdempotencyKey).where(IdempotencyKey.user_id == user_id, IdempotencyKey.key == key)
+    first = await read.one(statement)
+    if first is None:
+        return
+    if first.fingerprint != await _fingerprint(request):
+        raise Invalid("header", "Idempotency-Key", "Was used with another request")
+    raise Repeated(Response(first.body, first.status, media_type="application/json"))
+
+
+async def answer_once(handle: Handler, request: Request) -> Response:
+    """The handler's answer, stored with its writes; or the first answer, when this is a repeat."""
+    try:
+        response = await handle(request)
+        if _is_transaction(request) and response.status_code < 300:
+            await _store(request, response)
+        return response
+    except Repeated as repeated:
+        return repeated.answer
+    except Exception:
+        # It may have failed because a repeat of it was faster: the row that it would make is there already.
+        if not _is_transaction(request):
+            raise
+        db: AsyncSession = request.state.db
+        await db.rollback()
+        try:
+            await refuse_repeated(request, request.state.user_id, request.app.state.database.read)
+        except Repeated as repeated:
+            return repeated.answer
+        raise
+
+
+def _is_transaction(request: Request) -> bool:
+    return hasattr(request.state, "user_id") and hasattr(request.state, "db")
+
+
+async def _store(request: Request, response: Response) -> None:
+    """Raises IntegrityError when a repeat committed first."""
+    db: AsyncSession = request.state.db
+    db.add(
+        IdempotencyKey(
+            user_id=request.state.user_id,
+            key=request.headers[HEADER],
+            fingerprint=await _fingerprint(request),
+            status=response.status_code,
+            body=bytes(response.body).decode(),
+        )
+    )
+    await db.flush()
+
+
+async def _fingerprint(request: Request) -> str:
+    parts = (request.method.encode(), request.url.path.encode(), await request.body())
+    return sha256(b"\0".join(parts)).hexdigest()

@@ -1,0 +1,85 @@
+"""Logs: one line an event, human in development, JSON in production, each with its request's id."""
+
+import logging
+import logging.config
+import sys
+import time
+import traceback
+from contextvars import ContextVar
+from types import TracebackType
+from typing import Any
+
+from app.core.config import Settings
+from app.core.errors import describe
+
+request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
+
+_STANDARD = {*vars(logging.makeLogRecord({})), "message", "asctime", "color_message"}
+
+
+class _RequestId(logging.Filter):
+    def filter(self, record: logging.LogRecord) -> bool:
+        if identifier := request_id.get():
+            record.request_id = identifier
+        return True
+
+
+class ConsoleFormatter(logging.Formatter):
+    """`12:30:01.250 INFO    GET /api/v1/items  status=200 duration_ms=3.1 request_id=...`"""
+
+    def format(self, record: logging.LogRecord) -> str:
+        clock = time.strftime("%H:%M:%S", time.localtime(record.created))
+        extra = " ".join(f"{name}={value}" for name, value in vars(record).items() if name not in _STANDARD)
+        line = f"{clock}.{int(record.msecs):03} {record.levelname:<7} {record.getMessage()}"
+        lines = [f"{line}  {extra}" if extra else line]
+        if record.exc_info:
+            lines.append(self.formatException(record.exc_info))
+        return "\n".join(lines)
+
+    def formatException(self, ei: Any) -> str:  # noqa: N802 - logging's own name
+        return format_exception(ei)
+
+
+def format_exception(exc_info: tuple[type[BaseException], BaseException, TracebackType | None]) -> str:
+    """A traceback whose last lines hold no value that was stored or sent."""
+    parts: list[str] = []
+    error: BaseException | None = exc_info[1]
+    while error is not None:
+        frames = "".join(traceback.format_tb(error.__traceback__))
+        parts.append(f"Traceback (most recent call last):\n{frames}{describe(error)}")
+        error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    return "\n\nwhile handling, or because of:\n\n".join(reversed(parts))
+
+
+def configure_logging(settings: Settings) -> None:
+    """Sends every logger's lines, the server's too, to standard error in one form."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_json_formatter() if settings.logs_as_json else ConsoleFormatter())
+    handler.addFilter(_RequestId())
+    root = logging.getLogger()
+    for old in root.handlers[:]:
+        if isinstance(old.formatter, ConsoleFormatter) or getattr(old, "from_groundwork", False):
+            root.removeHandler(old)
+    handler.from_groundwork = True  # ty: ignore[missing-attribute]
+    root.addHandler(handler)
+    root.setLevel(settings.log_level)
+    for name in ("uvicorn", "uvicorn.error", "uvicorn.access"):
+        logger = logging.getLogger(name)
+        logger.handlers.clear()
+        logger.propagate = True
+    logging.getLogger("uvicorn.access").setLevel(logging.WARNING)  # our own line has more
+
+
+def _json_formatter() -> logging.Formatter:
+    from pythonjsonlogger.json import JsonFormatter
+
+    class Json(JsonFormatter):
+        def formatException(self, ei: Any) -> str:  # noqa: N802 - logging's own name
+            return format_exception(ei)
+
+    return Json(
+        ["timestamp", "levelname", "name", "message"],
+        timestamp=True,
+        rename_fields={"levelname": "level", "name": "logger", "exc_info": "exception"},
+        exclude_fields=["color_message"],
+    )

@@ -1,0 +1,181 @@
+"""What happens to every request before it is routed, and to every answer: pure ASGI."""
+
+import logging
+import re
+import time
+import uuid
+from collections.abc import Sequence
+
+from fastapi import FastAPI
+from fastapi.middleware.cors import CORSMiddleware
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from app.core.config import Settings
+from app.core.errors import AppError, ContentTooLarge, render
+from app.core.logs import request_id
+from app.core.metrics import RequestMetrics
+
+logger = logging.getLogger("app.access")
+
+MAX_BODY_BYTES = 1024 * 1024
+SAFE_REQUEST_ID = re.compile(r"[A-Za-z0-9-]{1,64}")
+EXPOSED_HEADERS = ["ETag", "Link", "Location", "Retry-After", "X-Request-ID", "X-Total-Count"]
+
+
+def add_middleware(app: FastAPI, settings: Settings, metrics: RequestMetrics) -> None:
+    """The last that is added is the first that a request meets."""
+    app.add_middleware(BodyLimit)
+    if settings.allowed_hosts:
+        app.add_middleware(AllowedHosts, hosts=settings.allowed_hosts)
+    app.add_middleware(Requests, metrics=metrics)
+    if settings.allowed_origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=settings.allowed_origins,
+            allow_credentials=True,
+            allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
+            allow_headers=["Authorization", "Content-Type", "If-Match", "Idempotency-Key", "X-Request-ID"],
+            expose_headers=EXPOSED_HEADERS,
+            max_age=600,
+        )
+    app.add_middleware(SecurityHeaders, https=settings.environment == "production")
+
+
+class Requests:
+    """Gives each request its id and its log line, and turns what nobody caught into a 500 that tells nothing."""
+
+    def __init__(self, app: ASGIApp, metrics: RequestMetrics) -> None:
+        self.app = app
+        self.metrics = metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self.app(scope, receive, _one_line(send))
+            return
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        started = time.perf_counter()
+        identifier = Headers(scope=scope).get("x-request-id", "")
+        if not SAFE_REQUEST_ID.fullmatch(identifier):
+            identifier = uuid.uuid4().hex
+        token = request_id.set(identifier)
+        status = 0
+
+        async def send_with_id(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                MutableHeaders(scope=message).append("X-Request-ID", identifier)
+            await send(message)
+
+        try:
+            await self.app(scope, receive, send_with_id)
+        except Exception:
+            logger.exception("unhandled error")
+            if status:
+                raise  # the answer has begun: only cutting the connection tells the client
+            await render(AppError())(scope, receive, send_with_id)
+        finally:
+            seconds = time.perf_counter() - started
+            self.metrics.observe(scope, status, seconds)
+            _log(scope, status, seconds)
+            request_id.reset(token)
+
+
+def _log(scope: Scope, status: int, seconds: float) -> None:
+    # The path as it came over the wire: decoded, it could hold a line break. No query: it may hold a secret.
+    path = scope.get("raw_path", b"").partition(b"?")[0].decode("ascii", "replace")
+    fields = {"status": status, "duration_ms": round(seconds * 1000, 1)}
+    if (user_id := scope.get("state", {}).get("user_id")) is not None:
+        fields["user_id"] = user_id
+    logger.info("%s %s", scope["method"], path, extra=fields)
+
+
+def _one_line(send: Send) -> Send:
+    """A start that fails says why in one line; Starlette sends the traceback."""
+
+    async def send_one_line(message: Message) -> None:
+        if message["type"] == "lifespan.startup.failed":
+            last = message["message"].strip().splitlines()[-1]
+            message["message"] = last.removeprefix("app.core.migrations.StartupError: ")
+        await send(message)
+
+    return send_one_line
+
+
+class SecurityHeaders:
+    """OWASP's headers for a JSON API (REST Security Cheat Sheet); a route's own Cache-Control and CSP are kept."""
+
+    def __init__(self, app: ASGIApp, *, https: bool) -> None:
+        self.app = app
+        self.headers = {
+            "Cache-Control": "no-store",
+            "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+            "Cross-Origin-Opener-Policy": "same-origin",
+            "Cross-Origin-Resource-Policy": "same-origin",
+            "Referrer-Policy": "no-referrer",
+            "X-Content-Type-Options": "nosniff",
+            "X-Frame-Options": "DENY",
+        }
+        if https:
+            self.headers["Strict-Transport-Security"] = "max-age=31536000; includeSubDomains"
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, value in self.headers.items():
+                    headers.setdefault(name, value)
+            await send(message)
+
+        await self.app(scope, receive, send_with_headers if scope["type"] == "http" else send)
+
+
+class AllowedHosts:
+    """Refuses a Host that is not ours: links and redirects are made of it. `*.example.com` allows subdomains."""
+
+    def __init__(self, app: ASGIApp, hosts: Sequence[str]) -> None:
+        self.app = app
+        self.names = {host.lower() for host in hosts if not host.startswith("*")}
+        self.suffixes = tuple(host[1:].lower() for host in hosts if host.startswith("*"))
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] in ("http", "websocket") and not self._is_allowed(Headers(scope=scope).get("host", "")):
+            await render(HTTPException(400, "Unknown host"))(scope, receive, send)
+            return
+        await self.app(scope, receive, send)
+
+    def _is_allowed(self, host: str) -> bool:
+        name = re.sub(r":\d*$", "", host).lower()
+        return name in self.names or (bool(self.suffixes) and name.endswith(self.suffixes))
+
+
+class BodyLimit:
+    """Refuses a body over MAX_BODY_BYTES before it is parsed, announced or chunked."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        announced = Headers(scope=scope).get("content-length", "0")
+        if not announced.isdecimal() or int(announced[:20]) > MAX_BODY_BYTES:
+            await render(ContentTooLarge())(scope, receive, send)
+            return
+        received = 0
+
+        async def receive_limited() -> Message:
+            nonlocal received
+            message = await receive()
+            if message["type"] == "http.request":
+                received += len(message.get("body", b""))
+                if received > MAX_BODY_BYTES:
+                    raise ContentTooLarge
+            return message
+
+        await self.app(scope, receive_limited, send)

@@ -1,0 +1,112 @@
+"""Migrations at the start of a process: one instance migrates, those that start with it wait."""
+
+import asyncio
+import re
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+
+from sqlalchemy import Connection, text
+from sqlalchemy.exc import DBAPIError
+
+from app.core.config import Settings
+from app.core.database import Database
+from app.core.errors import describe
+
+ROOT = Path(__file__).resolve().parents[2]
+VERSIONS = ROOT / "alembic" / "versions"
+LOCK_NAME = "groundwork-migrations"
+LOCK_ID = 0x67726F756E64  # "ground"; PostgreSQL's locks are numbers, and of one database
+LOCK_TIMEOUT_S = 120
+
+_REVISION = re.compile(r"^(down_)?revision\b[^=]*= *(.*)$", re.MULTILINE)
+
+
+class StartupError(Exception):
+    """The process cannot start; its text is the one line that says why."""
+
+
+def heads() -> set[str]:
+    """The revisions that nothing follows."""
+    revisions, followed = _revisions()
+    return revisions - followed
+
+
+def _revisions() -> tuple[set[str], set[str]]:
+    """All revisions, and those that another follows. Read from the files: importing Alembic takes half a second."""
+    revisions: set[str] = set()
+    followed: set[str] = set()
+    for path in VERSIONS.glob("*.py"):
+        for is_parent, value in _REVISION.findall(path.read_text(encoding="utf-8")):
+            (followed if is_parent else revisions).update(re.findall(r"[\"']([^\"']+)[\"']", value))
+    return revisions, followed
+
+
+async def current(database: Database) -> set[str]:
+    """The revisions that the database says it is at; empty for an empty one."""
+    async with database.read_engine.connect() as connection:
+        try:
+            return set((await connection.execute(text("SELECT version_num FROM alembic_version"))).scalars())
+        except DBAPIError:
+            await connection.execute(text("SELECT 1"))  # raises when it was the connection, not the table
+            return set()
+
+
+async def is_behind(database: Database) -> bool:
+    """Whether migrations wait to be run. They do not after a rollback of the code: the database knows more than it."""
+    now = await current(database)
+    return now != heads() and now <= _revisions()[0]
+
+
+async def prepare(settings: Settings, database: Database) -> None:
+    """Bring the database to the code's revision before the first request.
+
+    Raises:
+        StartupError: it cannot be reached, or not be migrated.
+    """
+    try:
+        if await is_behind(database):
+            await asyncio.to_thread(upgrade, settings)
+    except (DBAPIError, OSError, TimeoutError) as error:
+        where = settings.url.render_as_string(hide_password=True)
+        raise StartupError(f"DATABASE_URL: {where} cannot be used: {describe(error)}") from error
+
+
+def upgrade(settings: Settings) -> None:
+    """Bring the database to the newest revision; returns when it is there, whoever did it.
+
+    Runs an event loop of its own: not to be called from one.
+    """
+    from alembic import command
+
+    command.upgrade(alembic_config(settings), "head")
+
+
+def alembic_config(settings: Settings):  # noqa: ANN201 - importing Alembic for its name costs half a second
+    from alembic.config import Config
+
+    config = Config(ROOT / "alembic.ini")
+    config.attributes["settings"] = settings
+    return config
+
+
+@contextmanager
+def migration_lock(connection: Connection) -> Generator[None]:
+    """One migration at a time; the lock goes with its connection. On SQLite, BEGIN IMMEDIATE is the lock.
+
+    Raises:
+        StartupError: another process holds it for longer than LOCK_TIMEOUT_S.
+    """
+    backend = connection.engine.url.get_backend_name()
+    if backend == "postgresql":
+        connection.execute(text(f"SET lock_timeout = '{LOCK_TIMEOUT_S}s'"))
+        connection.execute(text("SELECT pg_advisory_lock(:id)"), {"id": LOCK_ID})
+        connection.execute(text("RESET lock_timeout"))
+    elif backend == "mysql":
+        # MySQL's locks are the whole server's: the database's name makes ours its own.
+        name = f"{LOCK_NAME}.{connection.engine.url.database}"[:64]
+        if connection.scalar(text("SELECT GET_LOCK(:name, :timeout)"), {"name": name, "timeout": LOCK_TIMEOUT_S}) != 1:
+            raise StartupError(f"another process has been migrating for {LOCK_TIMEOUT_S} s")
+    # Alembic leaves a transaction that is open already to whoever opened it, and would not commit.
+    connection.commit()
+    yield

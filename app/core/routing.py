@@ -1,0 +1,41 @@
+"""The router that every feature uses: FastAPI's, with what each route of the contract owes its clients.
+
+Strict JSON, the ETag of a row's answer, and Idempotency-Key on POST are here so that no feature can forget them.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from fastapi import APIRouter, Request
+from fastapi.responses import Response
+from fastapi.routing import APIRoute
+
+from app.core import idempotency
+from app.core.etag import etag_of
+from app.core.schemas import RowSchema
+from app.core.strict_json import StrictRequest
+
+
+class Route(APIRoute):
+    def get_route_handler(self) -> Callable[[Request], Any]:
+        handle = super().get_route_handler()
+        answers_a_row = isinstance(self.response_model, type) and issubclass(self.response_model, RowSchema)
+        is_post = "POST" in (self.methods or ())
+
+        async def strict(request: Request) -> Response:
+            request = StrictRequest(request.scope, request.receive)
+            request.check_query()
+            if is_post and idempotency.HEADER in request.headers:
+                response = await idempotency.answer_once(handle, request)
+            else:
+                response = await handle(request)
+            if answers_a_row and response.status_code < 300:
+                response.headers["ETag"] = etag_of(bytes(response.body))
+            return response
+
+        return strict
+
+
+class Router(APIRouter):
+    def __init__(self, *, prefix: str = "", tags: list[str] | None = None) -> None:
+        super().__init__(prefix=prefix, tags=list(tags or []), route_class=Route)
