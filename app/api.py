@@ -1,0 +1,12 @@
+"""The registry of /api/v1: one line a feature, sorted."""
+
+from fastapi import APIRouter
+
+from app.auth.router import router as auth
+from app.examples.router import router as examples
+from app.users.router import router as users
+
+router = APIRouter(prefix="/api/v1")
+router.include_router(auth)
+router.include_router(examples)
+router.include_router(users)

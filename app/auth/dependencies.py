@@ -1,0 +1,68 @@
+"""Who is calling: `CurrentUser` and `Superuser`."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import Depends, Request
+from fastapi.security import OAuth2PasswordBearer
+from sqlalchemy import select
+
+from app.auth.models import AuthSession, User
+from app.core import idempotency
+from app.core.database import ReadSession, utcnow
+from app.core.errors import Forbidden, Unauthorized
+from app.core.security import read_access_token
+
+bearer_token = OAuth2PasswordBearer("/api/v1/auth/token", auto_error=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """The signed-in user of a request, and the session that its token names."""
+
+    id: int
+    email: str
+    is_active: bool
+    is_superuser: bool
+    created_at: datetime
+    session_id: UUID
+
+
+async def current_user(
+    request: Request, token: Annotated[str | None, Depends(bearer_token)], read: ReadSession
+) -> Identity:
+    """The user whose token this is, while its session lives and the account is active: one query."""
+    if token is None:
+        raise Unauthorized
+    claims = read_access_token(token, request.app.state.settings)
+    row = await read.one(
+        select(
+            User.id,
+            User.email,
+            User.is_active,
+            User.is_superuser,
+            User.created_at,
+            AuthSession.id.label("session_id"),
+        )
+        .join(AuthSession, AuthSession.user_id == User.id)
+        .where(AuthSession.id == claims.session_id, AuthSession.expires_at > utcnow(), User.is_active)
+    )
+    if row is None:
+        raise Unauthorized("The session has ended")
+    request.state.user_id = row.id
+    await idempotency.refuse_repeated(request, row.id, read)
+    return Identity(**vars(row))
+
+
+CurrentUser = Annotated[Identity, Depends(current_user)]
+
+
+async def superuser(user: CurrentUser) -> Identity:
+    if not user.is_superuser:
+        raise Forbidden("Not authorized: this is for superusers")
+    return user
+
+
+Superuser = Annotated[Identity, Depends(superuser)]

@@ -1,0 +1,169 @@
+"""Accounts: register, sign in and out, one's own account and sessions."""
+
+from collections.abc import Sequence
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import Depends, Query, Request
+from fastapi.security import OAuth2PasswordRequestForm
+from pydantic_core import PydanticCustomError
+from sqlalchemy import select
+from sqlalchemy.exc import IntegrityError
+
+from app.auth import service
+from app.auth.dependencies import CurrentUser, Identity
+from app.auth.models import AuthSession, User, end_sessions, keep_a_superuser, lock_superusers
+from app.auth.passwords import check_password
+from app.auth.schemas import (
+    AccountDelete,
+    AccountUpdate,
+    Credentials,
+    SessionQuery,
+    SessionResponse,
+    TokenResponse,
+    UserResponse,
+)
+from app.core.config import AppSettings
+from app.core.database import DbSession, Reader, ReadSession, Row, utcnow
+from app.core.errors import Conflict, Forbidden, Unauthorized
+from app.core.etag import IfMatch
+from app.core.hashing import Hasher, PasswordHasher
+from app.core.ownership import lock_row
+from app.core.pagination import Page
+from app.core.policy import public
+from app.core.routing import Router
+from app.core.schemas import normalize_email
+
+router = Router(prefix="/auth", tags=["auth"])
+
+
+@router.post("/register", status_code=201, response_model=UserResponse)
+@public
+async def register(body: Credentials, db: DbSession, hasher: Hasher, settings: AppSettings) -> User:
+    """Make an account."""
+    return await service.register(db, hasher, settings, body.email, body.password.get_secret_value())
+
+
+@router.post("/login")
+@public
+async def login(body: Credentials, request: Request, db: DbSession, read: ReadSession, hasher: Hasher) -> TokenResponse:
+    """Sign in with a JSON body."""
+    return await service.sign_in(db, read, hasher, request, body.email, body.password.get_secret_value())
+
+
+@router.post("/token")
+@public
+async def token(
+    form: Annotated[OAuth2PasswordRequestForm, Depends()],
+    request: Request,
+    db: DbSession,
+    read: ReadSession,
+    hasher: Hasher,
+) -> TokenResponse:
+    """Sign in with OAuth2's password form, as the docs' Authorize button does; the username is the email."""
+    try:
+        email = normalize_email(form.username)
+    except PydanticCustomError:
+        raise Unauthorized(service.WRONG_CREDENTIALS) from None
+    return await service.sign_in(db, read, hasher, request, email, form.password)
+
+
+@router.post("/logout", status_code=204)
+async def logout(user: CurrentUser, db: DbSession) -> None:
+    """Sign this device out: its access and refresh tokens are dead at once."""
+    await db.delete(await lock_row(db, AuthSession, user.session_id, user))
+
+
+@router.get("/me", response_model=UserResponse)
+async def get_me(user: CurrentUser) -> Identity:
+    """Your account."""
+    return user
+
+
+@router.patch("/me", response_model=UserResponse)
+async def update_me(
+    body: AccountUpdate,
+    user: CurrentUser,
+    db: DbSession,
+    read: ReadSession,
+    hasher: Hasher,
+    settings: AppSettings,
+    if_match: IfMatch,
+) -> User:
+    """Change your email or password; a new password signs your other devices out."""
+    known_hash = await _verify(read, hasher, user, body.current_password.get_secret_value())
+    new_hash = None
+    if "password" in body.model_fields_set:
+        password = body.password.get_secret_value()
+        check_password(password, body.email or user.email, settings.password_min_length)
+        new_hash = await hasher.hash(password)
+    account = await _lock_account(db, user, known_hash)
+    if_match.check(UserResponse, account)
+    if "email" in body.model_fields_set:
+        account.email = body.email
+    if new_hash:
+        account.hashed_password = new_hash
+        await end_sessions(db, user.id, keep=user.session_id)
+    try:
+        await db.flush()
+    except IntegrityError:
+        raise Conflict("Email already registered") from None
+    return account
+
+
+@router.delete("/me", status_code=204)
+async def delete_me(
+    body: AccountDelete, user: CurrentUser, db: DbSession, read: ReadSession, hasher: Hasher, if_match: IfMatch
+) -> None:
+    """Delete your account and everything that is yours."""
+    known_hash = await _verify(read, hasher, user, body.password.get_secret_value())
+    if user.is_superuser:
+        await lock_superusers(db)
+    account = await _lock_account(db, user, known_hash)
+    if_match.check(UserResponse, account)
+    await db.delete(account)
+    if user.is_superuser:
+        await keep_a_superuser(db)
+
+
+@router.get("/sessions", response_model=list[SessionResponse])
+async def list_sessions(
+    query: Annotated[SessionQuery, Query()], user: CurrentUser, read: ReadSession, page: Page
+) -> Sequence[Row]:
+    """The devices where you are signed in, the newest first."""
+    mine = select(AuthSession).where(AuthSession.user_id == user.id, AuthSession.expires_at > utcnow())
+    sessions = await page.fetch(read, mine, query)
+    for session in sessions:
+        session.is_current = session.id == user.session_id
+    return sessions
+
+
+@router.delete("/sessions", status_code=204)
+async def end_all_sessions(user: CurrentUser, db: DbSession) -> None:
+    """Sign all your devices out, this one too."""
+    await end_sessions(db, user.id)
+
+
+@router.delete("/sessions/{session_id}", status_code=204)
+async def end_session(session_id: UUID, user: CurrentUser, db: DbSession) -> None:
+    """Sign one device out."""
+    await db.delete(await lock_row(db, AuthSession, session_id, user))
+
+
+async def _verify(read: Reader, hasher: PasswordHasher, user: Identity, password: str) -> str:
+    """The account's hash, when the password is its own. Raises Forbidden when it is not."""
+    account = await read.one(select(User.hashed_password).where(User.id == user.id))
+    if account is None:
+        raise Unauthorized("The session has ended")
+    if not await hasher.verify(password, account.hashed_password):
+        raise Forbidden("Not authorized: the password is wrong")
+    return account.hashed_password
+
+
+async def _lock_account(db: DbSession, user: Identity, known_hash: str) -> User:
+    """The account, unless its password has changed since it was verified."""
+    statement = select(User).where(User.id == user.id, User.hashed_password == known_hash).with_for_update()
+    account = (await db.scalars(statement)).one_or_none()
+    if account is None:
+        raise Unauthorized("The session has ended")
+    return account

@@ -1,0 +1,56 @@
+"""What the account endpoints take and answer."""
+
+from datetime import datetime
+from typing import Literal
+from uuid import UUID
+
+from pydantic import BaseModel, Field
+
+from app.core.pagination import ListQuery
+from app.core.schemas import Email, Password, RequestSchema, RowSchema, unchanged
+
+
+class UserResponse(RowSchema):
+    id: int
+    email: str
+    is_active: bool
+    is_superuser: bool
+    created_at: datetime
+
+
+class Credentials(RequestSchema):
+    email: Email
+    password: Password
+
+
+class TokenResponse(BaseModel):
+    access_token: str
+    token_type: Literal["bearer"] = "bearer"  # noqa: S105 - RFC 6750
+    expires_in: int
+    refresh_token: str
+
+
+class AccountUpdate(RequestSchema):
+    email: Email = unchanged()
+    password: Password = unchanged()
+    current_password: Password
+
+
+class AccountDelete(RequestSchema):
+    password: Password
+
+
+class SessionResponse(RowSchema):
+    id: UUID
+    user_id: int
+    user_agent: str | None
+    ip_address: str | None
+    created_at: datetime
+    expires_at: datetime
+    is_current: bool
+
+
+class SessionQuery(ListQuery):
+    sortable = ("id", "created_at", "expires_at")
+
+    sort: str | None = Field("-created_at", max_length=200)

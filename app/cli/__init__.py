@@ -1,0 +1,5 @@
+"""The command line: `app --help`. A command imports what it needs when it runs."""
+
+from app.cli.main import cli
+
+__all__ = ["cli"]

@@ -1,0 +1,47 @@
+"""`app create-superuser`"""
+
+import asyncio
+
+import typer
+from pydantic_core import PydanticCustomError
+from sqlalchemy import select
+
+from app.auth.models import User, end_sessions
+from app.auth.passwords import check_password
+from app.cli.migrate import migrated
+from app.core.config import Settings, load_settings
+from app.core.database import Database
+from app.core.errors import Invalid
+from app.core.schemas import normalize_email
+from app.core.security import hash_password
+
+
+def run(email: str, password: str) -> None:
+    settings = load_settings()
+    try:
+        email = normalize_email(email)
+        check_password(password, email, settings.password_min_length)
+    except PydanticCustomError as error:
+        raise SystemExit(f"--email: {error.message()}") from None
+    except Invalid as error:
+        raise SystemExit(f"--password: {error.message}") from None
+    migrated(settings)
+    asyncio.run(_make_superuser(settings, email, password))
+    typer.echo(f"{email} is a superuser.")
+
+
+async def _make_superuser(settings: Settings, email: str, password: str) -> None:
+    """An account that exists gets the new password and is signed out: whoever registered the address first is out."""
+    database = Database(settings)
+    try:
+        async with database.sessions.begin() as db:
+            user = await db.scalar(select(User).where(User.email == email).with_for_update())
+            if user is None:
+                user = User(email=email)
+                db.add(user)
+            user.hashed_password = hash_password(password, settings.bcrypt_rounds)
+            user.is_active = user.is_superuser = True
+            await db.flush()
+            await end_sessions(db, user.id)
+    finally:
+        await database.close()

@@ -1,0 +1,71 @@
+"""The application: `uvicorn app.main:app`."""
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+from fastapi.routing import APIRoute
+
+from app import api
+from app import models as models
+from app.auth.dependencies import current_user
+from app.core.config import Settings, load_settings
+from app.core.database import Database
+from app.core.docs import add_docs
+from app.core.errors import add_error_handlers
+from app.core.hashing import PasswordHasher
+from app.core.logs import configure_logging
+from app.core.metrics import RequestMetrics
+from app.core.middleware import add_middleware
+from app.core.migrations import prepare
+from app.core.policy import undeclared_routes
+from app.health.router import router as health
+
+
+def create_app(settings: Settings | None = None) -> FastAPI:
+    """An application with its own settings, engines and metrics.
+
+    Raises:
+        RuntimeError: a route neither authenticates its caller nor says that it is public.
+    """
+    settings = settings or load_settings()
+    configure_logging(settings)
+    app = FastAPI(
+        title=settings.app_name,
+        lifespan=_lifespan,
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+        generate_unique_id_function=_operation_id,
+    )
+    app.state.settings = settings
+    app.state.database = Database(settings)
+    app.state.metrics = RequestMetrics()
+    add_error_handlers(app)
+    add_middleware(app, settings, app.state.metrics)
+    app.include_router(health)
+    app.include_router(api.router)
+    if settings.docs_enabled:
+        add_docs(app)
+    if undeclared := list(undeclared_routes(app.routes, current_user)):
+        raise RuntimeError(f"neither authenticated nor @public: {', '.join(undeclared)}")
+    return app
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncGenerator[None]:
+    await prepare(app.state.settings, app.state.database)
+    app.state.hasher = PasswordHasher(app.state.settings.bcrypt_rounds)
+    try:
+        yield
+    finally:
+        app.state.hasher.close()
+        await app.state.database.close()
+
+
+def _operation_id(route: APIRoute) -> str:
+    """`create_item`: the name that a generated client's method has."""
+    return route.name
+
+
+app = create_app()

@@ -1,0 +1,7 @@
+"""Every feature's models, sorted: the only import that Alembic needs."""
+
+from app.auth.models import AuthSession, User
+from app.core.idempotency import IdempotencyKey
+from app.examples.models import ExampleItem
+
+__all__ = ["AuthSession", "ExampleItem", "IdempotencyKey", "User"]

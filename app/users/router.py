@@ -1,0 +1,49 @@
+"""Accounts, as superusers see and change them."""
+
+from collections.abc import Sequence
+from typing import Annotated
+
+from fastapi import Query
+from sqlalchemy import select
+
+from app.auth.dependencies import Superuser
+from app.auth.models import User, end_sessions, keep_a_superuser
+from app.auth.schemas import UserResponse
+from app.core.database import DbSession, ReadSession, Row
+from app.core.pagination import Page
+from app.core.routing import Router
+from app.users.dependencies import AccountRow, LockedAccount
+from app.users.schemas import UserQuery, UserUpdate
+
+router = Router(prefix="/users", tags=["users"])
+
+
+@router.get("", response_model=list[UserResponse])
+async def list_users(
+    query: Annotated[UserQuery, Query()], _: Superuser, read: ReadSession, page: Page
+) -> Sequence[Row]:
+    """All accounts."""
+    return await page.fetch(read, select(User), query)
+
+
+@router.get("/{user_id}", response_model=UserResponse)
+async def get_user(account: AccountRow) -> Row:
+    """One account."""
+    return account
+
+
+@router.patch("/{user_id}", response_model=UserResponse)
+async def update_user(account: LockedAccount, body: UserUpdate, db: DbSession) -> User:
+    """Activate or deactivate an account, make or unmake a superuser; a deactivated one is signed out at once."""
+    body.apply_to(account)
+    await keep_a_superuser(db)
+    if not account.is_active:
+        await end_sessions(db, account.id)
+    return account
+
+
+@router.delete("/{user_id}", status_code=204)
+async def delete_user(account: LockedAccount, db: DbSession) -> None:
+    """Delete an account and everything that belongs to it."""
+    await db.delete(account)
+    await keep_a_superuser(db)
