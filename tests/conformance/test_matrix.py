@@ -1,0 +1,81 @@
+"""Every route of the application against the authorization matrix and the contract; promises 3, 13, 16, 20 and 22."""
+
+import pytest
+from fastapi import FastAPI
+
+from app.main import create_app
+from tests import factories
+from tests.conformance import matrix
+from tests.conformance.matrix import Operation, World
+
+ALL = list(matrix.operations(create_app(factories.settings())))
+LISTED = {(operation.method, operation.path) for operation in ALL}
+SIGNED_IN = [operation for operation in ALL if operation.policy != "public"]
+USERS = [operation for operation in ALL if operation.policy == "user"]
+ROWS = [operation for operation in ALL if operation.is_on_a_row]
+
+
+def each(selected: list[Operation]) -> pytest.MarkDecorator:
+    assert selected
+    return pytest.mark.parametrize("operation", selected, ids=str)
+
+
+@pytest.fixture
+async def world(app: FastAPI) -> World:
+    await factories.superuser(app)  # so that no other is the last
+    return World(app)
+
+
+async def test_every_route_authenticates_or_says_that_it_is_public(world: World) -> None:
+    matrix.check_declared(world)
+
+
+async def test_operation_ids_are_unique(world: World) -> None:
+    ids = [operation["operationId"] for path in world.schemas.document["paths"].values() for operation in path.values()]
+    assert len(ids) == len(set(ids))
+
+
+@each(SIGNED_IN)
+async def test_only_the_signed_in(world: World, operation: Operation) -> None:
+    await matrix.check_signed_in(world, operation)
+
+
+@each([operation for operation in ALL if operation.policy == "superuser"])
+async def test_only_superusers(world: World, operation: Operation) -> None:
+    await matrix.check_superusers_only(world, operation)
+
+
+@each(USERS)
+async def test_owners_and_superusers(world: World, operation: Operation) -> None:
+    await matrix.check_own(world, operation)
+
+
+@each([operation for operation in USERS if operation.is_on_a_row])
+async def test_others(world: World, operation: Operation) -> None:
+    await matrix.check_others(world, operation)
+
+
+@each([operation for operation in USERS if operation.method == "GET" and f"{operation.path}/{{" in str(LISTED)])
+async def test_lists(world: World, operation: Operation) -> None:
+    await matrix.check_list(world, operation)
+
+
+@each(ALL)
+async def test_unknown_fields(world: World, operation: Operation) -> None:
+    await matrix.check_unknown_fields(world, operation)
+
+
+@each([operation for operation in ROWS if operation.method != "GET" and ("GET", operation.path) in LISTED])
+async def test_etags(world: World, operation: Operation) -> None:
+    await matrix.check_etag(world, operation)
+
+
+@each([operation for operation in USERS if operation.method == "POST" and ("GET", operation.path) in LISTED])
+async def test_idempotency_keys(world: World, operation: Operation) -> None:
+    await matrix.check_idempotency_key(world, operation)
+
+
+@each([operation for operation in ALL if operation.method in ("POST", "PUT", "PATCH") and operation.route.body_field])
+async def test_strict_json(world: World, operation: Operation) -> None:
+    if world.schemas.body_schema(operation.method, operation.path):
+        await matrix.check_strict_json(world, operation)

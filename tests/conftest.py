@@ -1,0 +1,87 @@
+"""One application and one migrated database for each backend; every test finds them empty."""
+
+import asyncio
+import os
+from collections.abc import AsyncGenerator
+from pathlib import Path
+
+import pytest
+from fastapi import FastAPI
+from httpx2 import AsyncClient
+
+os.environ.setdefault("SECRET_KEY", "for-importing-app-main-0123456789abcdefghijklmnop")
+os.environ["ENVIRONMENT"] = "test"
+
+from app.core.database import Base
+from app.core.migrations import upgrade
+from app.main import create_app
+from tests import databases, factories
+
+
+def pytest_report_header() -> list[str]:
+    missing = databases.not_tested()
+    lines = [f"databases: {', '.join(databases.BACKENDS)}"]
+    return [*lines, f"not tested: {', '.join(missing)}"] if missing else lines
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    if missing := databases.not_tested():
+        terminalreporter.write_line(f"not tested: {', '.join(missing)}")
+
+
+@pytest.fixture(scope="session")
+def anyio_backend() -> tuple[str, dict[str, bool]]:
+    return "asyncio", {"use_uvloop": True}
+
+
+@pytest.fixture(scope="session", params=databases.BACKENDS)
+def backend(request: pytest.FixtureRequest) -> str:
+    return request.param
+
+
+@pytest.fixture(scope="session")
+async def migrated_app(backend: str) -> AsyncGenerator[FastAPI]:
+    async with databases.shared_database(backend) as address:
+        settings = factories.settings(database_url=address)
+        await asyncio.to_thread(upgrade, settings)
+        app = create_app(settings)
+        async with app.router.lifespan_context(app):
+            yield app
+
+
+@pytest.fixture
+async def app(migrated_app: FastAPI) -> AsyncGenerator[FastAPI]:
+    yield migrated_app
+    await empty_tables(migrated_app)
+
+
+async def empty_tables(app: FastAPI) -> None:
+    async with app.state.database.sessions.begin() as db:
+        for table in reversed(Base.metadata.sorted_tables):
+            await db.execute(table.delete())
+
+
+@pytest.fixture
+async def client(app: FastAPI) -> AsyncClient:
+    return factories.client(app)
+
+
+@pytest.fixture
+async def user(app: FastAPI) -> factories.Actor:
+    return await factories.user(app)
+
+
+@pytest.fixture
+async def other(app: FastAPI) -> factories.Actor:
+    return await factories.user(app)
+
+
+@pytest.fixture
+async def superuser(app: FastAPI) -> factories.Actor:
+    return await factories.superuser(app)
+
+
+@pytest.fixture
+async def empty_database(backend: str, tmp_path: Path) -> AsyncGenerator[str]:
+    async with databases.empty_database(backend, tmp_path) as address:
+        yield address

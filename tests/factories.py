@@ -1,0 +1,78 @@
+"""Accounts, rows and settings for the tests, made as a client would make them."""
+
+import itertools
+from dataclasses import dataclass, field
+from typing import Any
+
+from fastapi import FastAPI
+from httpx2 import ASGITransport, AsyncClient
+from sqlalchemy import update
+
+from app.auth.models import User
+from app.core.config import Settings
+
+PASSWORD = "correct horse battery"
+SECRET = "only-for-the-tests-0123456789abcdefghijklmnopqrstuvwxyz"
+
+_numbers = itertools.count(1)
+
+
+def settings(**values: Any) -> Settings:
+    """Settings that read neither the environment nor `.env`."""
+    defaults = {"environment": "test", "secret_key": SECRET, "bcrypt_rounds": 4, "log_level": "WARNING"}
+    return Settings.model_validate(Settings.model_construct().model_dump() | defaults | values)
+
+
+def email() -> str:
+    return f"user{next(_numbers)}@example.com"
+
+
+def client(app: FastAPI, token: str | None = None) -> AsyncClient:
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    return AsyncClient(transport=ASGITransport(app), base_url="http://test", headers=headers)
+
+
+@dataclass
+class Actor:
+    """A signed-in account, with a client of its own."""
+
+    app: FastAPI
+    id: int
+    email: str
+    token: str
+    password: str = PASSWORD
+    http: AsyncClient = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.http = client(self.app, self.token)
+
+
+async def register(app: FastAPI, **values: Any) -> dict[str, Any]:
+    body = {"email": email(), "password": PASSWORD} | values
+    response = await client(app).post("/api/v1/auth/register", json=body)
+    assert response.status_code == 201, response.text
+    return response.json()
+
+
+async def login(app: FastAPI, address: str, password: str = PASSWORD) -> str:
+    response = await client(app).post("/api/v1/auth/login", json={"email": address, "password": password})
+    assert response.status_code == 200, response.text
+    return response.json()["access_token"]
+
+
+async def user(app: FastAPI, **values: Any) -> Actor:
+    account = await register(app, **values)
+    return Actor(app, account["id"], account["email"], await login(app, account["email"]))
+
+
+async def superuser(app: FastAPI) -> Actor:
+    actor = await user(app)
+    async with app.state.database.sessions.begin() as db:
+        await db.execute(update(User).where(User.id == actor.id).values(is_superuser=True))
+    return actor
+
+
+async def item(actor: Actor, **values: Any) -> dict[str, Any]:
+    response = await actor.http.post("/api/v1/items", json={"title": "An item"} | values)
+    assert response.status_code == 201, response.text
+    return response.json()
