@@ -9,17 +9,23 @@ from sqlalchemy import Connection, False_, True_
 
 from app import models  # noqa: F401 - registers every table
 from app.core.config import load_settings
-from app.core.database import Base, Database, UTCDateTime
+from app.core.database import Base, Database, ExactString, LongText, UTCDateTime
 from app.core.migrations import migration_lock
+
+# Strings compare as they do on SQLite and PostgreSQL. Here and not in the models, where the options of a database would
+# import its whole dialect at every start.
+for table in Base.metadata.tables.values():
+    table.kwargs.update(mysql_charset="utf8mb4", mysql_collate="utf8mb4_bin")
 
 
 def render_item(kind: str, item: Any, autogen: AutogenContext) -> str | Literal[False]:
     # Both would be written as the database at hand has them, and run on the others too.
     if kind == "server_default" and isinstance(getattr(item, "arg", None), True_ | False_):
         return f"sa.{str(item.arg).lower()}()"
-    if kind == "type" and isinstance(item, UTCDateTime):
-        autogen.imports.add("from app.core.database import UTCDateTime")
-        return "UTCDateTime()"
+    if kind == "type" and isinstance(item, UTCDateTime | ExactString | LongText):
+        name = type(item).__name__
+        autogen.imports.add(f"from app.core.database import {name}")
+        return f"{name}({item.impl_instance.length or ''})" if isinstance(item, ExactString) else f"{name}()"
     return False
 
 

@@ -4,9 +4,8 @@ from collections.abc import Sequence
 
 import sqlalchemy as sa
 from alembic import op
-from sqlalchemy.dialects import mysql
 
-from app.core.database import UTCDateTime
+from app.core.database import ExactString, LongText, UTCDateTime
 
 revision: str = "a1c0de5e0001"
 down_revision: str | Sequence[str] | None = None
@@ -18,11 +17,7 @@ def upgrade() -> None:
     op.create_table(
         "users",
         sa.Column("id", sa.Integer(), nullable=False),
-        sa.Column(
-            "email",
-            sa.String(length=255).with_variant(sa.VARCHAR(length=255, collation="C"), "postgresql"),
-            nullable=False,
-        ),
+        sa.Column("email", ExactString(255), nullable=False),
         sa.Column("hashed_password", sa.String(length=255), nullable=False),
         sa.Column("is_active", sa.Boolean(), server_default=sa.true(), nullable=False),
         sa.Column("is_superuser", sa.Boolean(), server_default=sa.false(), nullable=False),
@@ -33,7 +28,7 @@ def upgrade() -> None:
         sqlite_autoincrement=True,
     )
 
-    with op.batch_alter_table("users", schema=None) as batch_op:
+    with op.batch_alter_table("users") as batch_op:
         batch_op.create_index(batch_op.f("idx_users_email"), ["email"], unique=True)
 
     op.create_table(
@@ -57,21 +52,17 @@ def upgrade() -> None:
         sqlite_autoincrement=True,
     )
 
-    with op.batch_alter_table("auth_sessions", schema=None) as batch_op:
+    with op.batch_alter_table("auth_sessions") as batch_op:
         batch_op.create_index(batch_op.f("idx_auth_sessions_expires_at"), ["expires_at"], unique=False)
         batch_op.create_index(batch_op.f("idx_auth_sessions_user_id"), ["user_id"], unique=False)
 
     op.create_table(
         "idempotency_keys",
         sa.Column("user_id", sa.Integer(), nullable=False),
-        sa.Column(
-            "key",
-            sa.String(length=255).with_variant(sa.VARCHAR(length=255, collation="C"), "postgresql"),
-            nullable=False,
-        ),
+        sa.Column("key", ExactString(255), nullable=False),
         sa.Column("fingerprint", sa.String(length=64), nullable=False),
         sa.Column("status", sa.Integer(), nullable=False),
-        sa.Column("body", sa.Text().with_variant(mysql.MEDIUMTEXT(), "mysql"), nullable=False),
+        sa.Column("body", LongText(), nullable=False),
         sa.Column("created_at", UTCDateTime(), nullable=False),
         sa.ForeignKeyConstraint(
             ["user_id"],
@@ -85,7 +76,7 @@ def upgrade() -> None:
         sqlite_autoincrement=True,
     )
 
-    with op.batch_alter_table("idempotency_keys", schema=None) as batch_op:
+    with op.batch_alter_table("idempotency_keys") as batch_op:
         batch_op.create_index(batch_op.f("idx_idempotency_keys_created_at"), ["created_at"], unique=False)
 
 

@@ -4,9 +4,8 @@ from collections.abc import Sequence
 
 import sqlalchemy as sa
 from alembic import op
-from sqlalchemy.dialects import mysql
 
-from app.core.database import UTCDateTime
+from app.core.database import LongText, UTCDateTime
 
 revision: str = "e7a3b1e50002"
 down_revision: str | Sequence[str] | None = "a1c0de5e0001"
@@ -20,11 +19,7 @@ def upgrade() -> None:
         sa.Column("id", sa.Integer(), nullable=False),
         sa.Column("user_id", sa.Integer(), nullable=False),
         sa.Column("title", sa.String(length=200), nullable=False),
-        sa.Column(
-            "description",
-            sa.Text().with_variant(mysql.MEDIUMTEXT(), "mysql"),
-            nullable=True,
-        ),
+        sa.Column("description", LongText(), nullable=True),
         sa.Column("is_completed", sa.Boolean(), server_default=sa.false(), nullable=False),
         sa.Column("created_at", UTCDateTime(), nullable=False),
         sa.Column("updated_at", UTCDateTime(), nullable=False),
@@ -40,7 +35,7 @@ def upgrade() -> None:
         sqlite_autoincrement=True,
     )
 
-    with op.batch_alter_table("example_items", schema=None) as batch_op:
+    with op.batch_alter_table("example_items") as batch_op:
         batch_op.create_index(batch_op.f("idx_example_items_user_id"), ["user_id"], unique=False)
 
 

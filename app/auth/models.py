@@ -7,7 +7,7 @@ from sqlalchemy import String, Uuid, delete, false, func, select, true
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
-from app.core.database import Base, exact_string, utcnow
+from app.core.database import Base, ExactString, utcnow
 from app.core.errors import Conflict
 from app.core.ownership import BelongsToUser
 
@@ -16,7 +16,7 @@ class User(Base):
     __tablename__ = "users"
 
     id: Mapped[int] = mapped_column(primary_key=True)
-    email: Mapped[str] = mapped_column(exact_string(255), unique=True, index=True)
+    email: Mapped[str] = mapped_column(ExactString(255), unique=True, index=True)
     hashed_password: Mapped[str] = mapped_column(String(255))
     is_active: Mapped[bool] = mapped_column(default=True, server_default=true())
     is_superuser: Mapped[bool] = mapped_column(default=False, server_default=false())

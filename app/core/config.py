@@ -1,6 +1,7 @@
 """Settings from the environment and `.env`; an unsafe or wrong one stops the start."""
 
 import json
+import re
 import secrets
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -18,6 +19,8 @@ ENV_FILE = Path(".env")
 
 # A production key of fewer characters can be guessed: HS256 wants 256 bits (RFC 7518, 3.2).
 MIN_SECRET_LENGTH = 32
+MIN_SECRET_SYMBOLS = 8
+PLACEHOLDER = re.compile("change|secret|example|default|password", re.IGNORECASE)  # what templates ship
 MIN_PRODUCTION_BCRYPT_ROUNDS = 10  # OWASP Password Storage Cheat Sheet
 
 List = Annotated[list[str], NoDecode]
@@ -88,19 +91,26 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _safe(self) -> Self:
-        faults = self._production_faults() if self.environment == "production" else []
-        if 0 < len(self.secret_key.get_secret_value()) < MIN_SECRET_LENGTH:
-            faults.append("SECRET_KEY: too short. " + _right("secret_key"))
+        faults = self._secret_faults()
+        if self.environment == "production":
+            faults += self._production_faults()
         if faults:
             raise PydanticCustomError("unsafe", "{faults}", {"faults": "\n".join(faults)})
         return self
 
+    def _secret_faults(self) -> list[str]:
+        in_production = self.environment == "production"
+        if not self.secret:
+            fault = "not set" if in_production else None
+        elif len(self.secret) < MIN_SECRET_LENGTH:
+            fault = "too short"
+        else:
+            is_random = len(set(self.secret)) >= MIN_SECRET_SYMBOLS and not PLACEHOLDER.search(self.secret)
+            fault = "not random" if in_production and not is_random else None
+        return [f"SECRET_KEY: {fault}. {_right('secret_key')}"] if fault else []
+
     def _production_faults(self) -> list[str]:
         faults = []
-        if not self.secret_key.get_secret_value():
-            faults.append("SECRET_KEY: not set. " + _right("secret_key"))
-        elif len(set(self.secret_key.get_secret_value())) < 8:
-            faults.append("SECRET_KEY: not random. " + _right("secret_key"))
         if self.debug:
             faults.append("DEBUG: must be false in production")
         if "*" in self.allowed_origins:

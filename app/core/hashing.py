@@ -35,8 +35,9 @@ class PasswordHasher:
             thread_name_prefix="hash",
             initializer=_lower_priority,
         )
-        # A wrong password and an unknown account cost the same: the latter is compared with this.
-        self._nobody = hash_password("", rounds)
+        # A wrong password and an unknown account cost the same: the latter is compared with this, which is no hash
+        # of anything.
+        self._nobody = f"$bcrypt-sha256$v=2,t=2b,r={rounds}${'.' * 22}${'.' * 31}"
 
     async def hash(self, password: str) -> str:
         return await self._run(lambda: hash_password(password, self.rounds))

@@ -16,7 +16,7 @@ from sqlalchemy import ForeignKey, String, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
-from app.core.database import Base, LongText, Reader, exact_string, utcnow
+from app.core.database import Base, ExactString, LongText, Reader, utcnow
 from app.core.errors import Invalid
 
 HEADER = "idempotency-key"
@@ -31,7 +31,7 @@ class IdempotencyKey(Base):
     __tablename__ = "idempotency_keys"
 
     user_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), primary_key=True)
-    key: Mapped[str] = mapped_column(exact_string(255), primary_key=True)
+    key: Mapped[str] = mapped_column(ExactString(255), primary_key=True)
     fingerprint: Mapped[str] = mapped_column(String(64))
     status: Mapped[int]
     body: Mapped[str] = mapped_column(LongText)

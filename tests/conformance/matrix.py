@@ -45,10 +45,6 @@ class Operation:
     def is_on_a_row(self) -> bool:
         return self.path.endswith("}")
 
-    @property
-    def collection(self) -> str:
-        return self.path.rpartition("/{")[0]
-
 
 def operations(app: FastAPI) -> Iterator[Operation]:
     for route in iter_route_contexts(app.routes):
@@ -107,12 +103,25 @@ class World:
         return owner.id  # accounts themselves
 
     async def call(
-        self, http: AsyncClient, operation: Operation, url: str, headers: dict[str, str] | None = None, **changes: Any
+        self,
+        http: AsyncClient,
+        operation: Operation,
+        url: str,
+        headers: dict[str, str] | None = None,
+        changes: dict[str, Any] | None = None,
     ) -> Response:
         """The operation with a valid body."""
         body = self.schemas.body(operation.method, operation.path)
-        arguments = {} if body is None else {"json": body | changes}
-        return await http.request(operation.method, url, headers=headers, **arguments)
+        content = None if body is None else body | (changes or {})
+        return await http.request(operation.method, url, headers=headers, json=content)
+
+    async def collection(self, operation: Operation, owner: factories.Actor) -> str:
+        """The operation's path, up to the rows that it is about."""
+        return await self._fill(operation.path, owner)
+
+    async def create(self, operation: Operation, owner: factories.Actor) -> None:
+        """One more row in the collection."""
+        await self._row_id(operation.path, await self.collection(operation, owner), "id", owner)
 
 
 def check_declared(world: World) -> None:
@@ -185,10 +194,10 @@ async def check_list(world: World, operation: Operation) -> None:
     """A list holds the caller's rows and nobody else's, asked for by owner or not; a superuser's holds them all."""
     owner, other = await factories.user(world.app), await factories.user(world.app)
     admin = await factories.superuser(world.app)
-    collection = await world._fill(operation.path, owner)
+    collection = await world.collection(operation, owner)
     can_create = ("POST", operation.path) in world.operations
     if can_create:
-        await world._row_id(operation.path, collection, "id", owner)
+        await world.create(operation, owner)
     for query in ("", f"?user_id={owner.id}"):
         seen = await other.http.get(f"{collection}{query}")
         leaked = [row for row in seen.json() if row["user_id"] == owner.id] if seen.is_success else []
@@ -207,7 +216,7 @@ async def check_unknown_fields(world: World, operation: Operation) -> None:
     for name, value in {"user_id": 1, "is_superuser": True, "no_such_field": 1}.items():
         if name not in schema["properties"]:
             url = await world.url(operation, owner)
-            response = await world.call(owner.http, operation, url, **{name: value})
+            response = await world.call(owner.http, operation, url, changes={name: value})
             assert response.status_code == 422, f"{operation} answers {response.status_code} to the unknown {name}"
 
 
@@ -231,7 +240,7 @@ async def check_etag(world: World, operation: Operation) -> None:
 async def check_idempotency_key(world: World, operation: Operation) -> None:
     """A repeat gives the first answer and makes no second row; the same key with another body is 422."""
     owner = await factories.user(world.app)
-    collection = await world._fill(operation.path, owner)
+    collection = await world.collection(operation, owner)
     body = world.schemas.body("POST", operation.path) or {}
     headers = {"Idempotency-Key": str(uuid.uuid4())}
     first = await owner.http.post(collection, json=body, headers=headers)

@@ -1,0 +1,80 @@
+# `make run` starts Groundwork, `make test` tests it, `make check` is the gate. `make help` lists the rest.
+.DEFAULT_GOAL := help
+SHELL := /bin/sh
+
+PYTHON ?= python3
+PORT ?=
+EXTRAS ?=
+BIN := .venv/bin
+
+# uv makes .venv from the lock file; where there is none, one is put into .uv by pip.
+UV := $(shell command -v uv 2>/dev/null || echo .uv/bin/uv)
+SYNC = $(UV) sync --quiet --frozen --inexact --python $(BIN)/python
+RUNTIME := .venv/.runtime$(if $(EXTRAS),-$(EXTRAS))
+DEVELOPMENT := .venv/.development
+
+.PHONY: help
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: run
+run: setup ## Migrate the database and serve on PORT (8000)
+	@$(if $(PORT),PORT=$(PORT)) $(BIN)/app serve
+
+.PHONY: setup
+setup: $(RUNTIME) ## Make .venv; EXTRAS=postgres or EXTRAS=mysql adds a driver
+
+.PHONY: test
+test: $(DEVELOPMENT) ## Run the tests on SQLite in memory, and on TEST_POSTGRES_URL and TEST_MYSQL_URL when set
+	@$(BIN)/pytest
+
+.PHONY: check
+check: $(DEVELOPMENT) ## The gate: format, lint, types, lock, tests with coverage
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/ty check
+	@$(MAKE) --no-print-directory check-lock
+	$(BIN)/coverage erase
+	COVERAGE_PROCESS_START= $(BIN)/coverage run -m pytest --durations=10
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report
+
+.PHONY: check-lock
+check-lock: $(DEVELOPMENT)
+	$(UV) lock --check --quiet
+	@$(EXPORT) | cmp --silent - requirements.txt \
+		|| { echo "requirements.txt is not what uv.lock says: run 'make lock'"; exit 1; }
+
+EXPORT = $(UV) export --quiet --frozen --no-dev --no-emit-project --no-header
+
+.PHONY: lock
+lock: $(DEVELOPMENT) ## Write uv.lock and requirements.txt anew from pyproject.toml
+	$(UV) lock --quiet
+	$(EXPORT) > requirements.txt
+
+.PHONY: format
+format: $(DEVELOPMENT) ## Format the code and mend what the linter can
+	$(BIN)/ruff check --fix --quiet .
+	$(BIN)/ruff format --quiet .
+
+.PHONY: bench-start
+bench-start: $(DEVELOPMENT) ## Compare the time to the first answer with a bare FastAPI and SQLAlchemy app
+	$(BIN)/python benchmarks/start.py
+
+.PHONY: clean
+clean: ## Remove .venv and what tools left behind; keep .env and the database
+	rm -rf .venv .uv .ruff_cache .coverage*
+
+$(RUNTIME): uv.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+		echo "Groundwork needs Python 3.11 or newer; '$(PYTHON)' is $$($(PYTHON) --version 2>&1 || echo not there)." \
+		     "Name another: make $(or $(MAKECMDGOALS),run) PYTHON=python3.12"; exit 1; }
+	@test -x $(UV) || command -v $(UV) >/dev/null || { echo "Getting uv ..."; \
+		$(PYTHON) -m venv .uv && .uv/bin/pip install --quiet --disable-pip-version-check uv; }
+	@test -x $(BIN)/python || { echo "Making .venv ..."; $(UV) venv --quiet --python $(PYTHON) .venv; }
+	@$(SYNC) --no-dev $(addprefix --extra ,$(EXTRAS))
+	@touch $@
+
+$(DEVELOPMENT): $(RUNTIME)
+	@$(SYNC)
+	@touch $@

@@ -1,0 +1,148 @@
+"""A bad setting stops the start with one line a fault: which, what is wrong, what is right. Promise 34."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from app.core.config import Settings, SettingsError, load_settings
+from app.core.database_url import async_url
+from tests.factories import SECRET
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> pytest.MonkeyPatch:
+    """An empty environment in an empty folder."""
+    for name in Settings.model_fields:
+        monkeypatch.delenv(name.upper(), raising=False)
+    monkeypatch.chdir(tmp_path)
+    return monkeypatch
+
+
+def faults(environment: pytest.MonkeyPatch, **variables: str) -> list[str]:
+    for name, value in variables.items():
+        environment.setenv(name, value)
+    with pytest.raises(SettingsError) as caught:
+        load_settings()
+    lines = str(caught.value).splitlines()
+    assert all(re.match(r"[A-Z_]+: .+", line) for line in lines), lines
+    return lines
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "right"),
+    [
+        ("PORT", "eighty", "a whole number from 1 to 65535"),
+        ("PORT", "70000", "a whole number from 1 to 65535"),
+        ("ENVIRONMENT", "prod", "development, test or production"),
+        ("DATABASE_URL", "oracle://db/x", "postgresql://user:password@host/name"),
+        ("DATABASE_URL", "my database", "postgresql://user:password@host/name"),
+        ("DATABASE_URL", "postgresql://h:port/x", "postgresql://user:password@host/name"),
+        ("ACCESS_TOKEN_EXPIRE_MINUTES", "0", "from 1 to 1440"),
+        ("BCRYPT_ROUNDS", "3", "from 4 to 16"),
+        ("ALGORITHM", "none", "HS256"),
+        ("DEBUG", "perhaps", "true or false"),
+        ("LOG_LEVEL", "loud", "DEBUG, INFO, WARNING or ERROR"),
+        ("SECRET_KEY", "short", "openssl rand -hex 32"),
+        ("ALLOWED_ORIGINS", "[1", "origins with commas between"),
+    ],
+)
+def test_a_bad_setting_is_one_line(environment: pytest.MonkeyPatch, name: str, value: str, right: str) -> None:
+    (line,) = faults(environment, **{name: value})
+    assert line.startswith(f"{name}: ")
+    assert right in line
+    assert "oracle://" not in line
+
+
+def test_every_fault_is_told_at_once(environment: pytest.MonkeyPatch) -> None:
+    lines = faults(environment, PORT="x", BCRYPT_ROUNDS="99", ENVIRONMENT="prod")
+    assert [line.partition(":")[0] for line in lines] == ["ENVIRONMENT", "BCRYPT_ROUNDS", "PORT"]
+
+
+@pytest.mark.parametrize(
+    ("variables", "fault"),
+    [
+        ({}, "SECRET_KEY: not set"),
+        ({"SECRET_KEY": "a" * 31}, "SECRET_KEY: too short"),
+        ({"SECRET_KEY": "changethis" * 4}, "SECRET_KEY: not random"),
+        ({"SECRET_KEY": "a" * 64}, "SECRET_KEY: not random"),
+        ({"SECRET_KEY": SECRET, "DEBUG": "true"}, "DEBUG: must be false"),
+        ({"SECRET_KEY": SECRET, "ALLOWED_ORIGINS": "*"}, "ALLOWED_ORIGINS: *"),
+        ({"SECRET_KEY": SECRET, "ALLOWED_ORIGINS": "https://a.example,*"}, "ALLOWED_ORIGINS: *"),
+        ({"SECRET_KEY": SECRET, "BCRYPT_ROUNDS": "9"}, "BCRYPT_ROUNDS: must be 10 or more"),
+        ({"SECRET_KEY": SECRET, "WEB_CONCURRENCY": "2"}, "WEB_CONCURRENCY: SQLite"),
+    ],
+)
+def test_an_unsafe_production_does_not_start(
+    environment: pytest.MonkeyPatch, variables: dict[str, str], fault: str
+) -> None:
+    (line,) = faults(environment, ENVIRONMENT="production", **variables)
+    assert line.startswith(fault)
+
+
+def test_a_safe_production_starts(environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("ENVIRONMENT", "production")
+    environment.setenv("SECRET_KEY", SECRET)
+    environment.setenv("DATABASE_URL", "postgres://u:p@h/x")
+    environment.setenv("WEB_CONCURRENCY", "4")
+    environment.setenv("ALLOWED_ORIGINS", "https://a.example, https://b.example")
+    settings = load_settings()
+    assert settings.allowed_origins == ["https://a.example", "https://b.example"]
+    assert settings.logs_as_json
+    assert SECRET not in repr(settings)
+    assert "u:p" not in repr(settings)
+
+
+def test_development_makes_a_secret_once_and_keeps_it(environment: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("APP_NAME=Mine")  # what is there stays, though its last line has no end
+    first = load_settings()
+    assert first.app_name == "Mine"
+    assert len(first.secret) == 64
+    assert load_settings().secret == first.secret
+    assert (tmp_path / ".env").stat().st_mode & 0o777 == 0o600
+    assert (tmp_path / ".env").read_text() == f"APP_NAME=Mine\nSECRET_KEY={first.secret}\n"
+
+
+def test_a_folder_that_cannot_be_written_is_told(environment: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / ".env").mkdir()
+    (line,) = faults(environment)
+    assert line.startswith("SECRET_KEY: not set, and .env cannot be written")
+
+
+def test_the_test_environment_makes_no_secret(environment: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (line,) = faults(environment, ENVIRONMENT="test")
+    assert line.startswith("SECRET_KEY: not set")
+    assert not (tmp_path / ".env").exists()
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("sqlite:///./app.db", "sqlite+aiosqlite:///./app.db"),
+        ("postgres://u:p@h:1/x", "postgresql+asyncpg://u:p@h:1/x"),
+        ("postgresql://h/x", "postgresql+asyncpg://h/x"),
+        ("postgresql+psycopg://h/x", "postgresql+asyncpg://h/x"),
+        ("postgresql://h/x?sslmode=require&channel_binding=require", "postgresql+asyncpg://h/x?ssl=require"),
+        ("mysql://u@h/x", "mysql+asyncmy://u@h/x"),
+        ("mariadb://u@h/x", "mysql+asyncmy://u@h/x"),
+    ],
+)
+def test_addresses_are_taken_as_people_write_them(written: str, meant: str) -> None:
+    assert async_url(written).render_as_string(hide_password=False) == meant
+
+
+def test_the_example_file_documents_every_setting_once_with_its_default() -> None:
+    text = (ROOT / ".env.example").read_text()
+    documented = re.findall(r"^#? ?([A-Z_]+)=(.*)$", text, re.MULTILINE)
+    assert sorted(name for name, _ in documented) == sorted(name.upper() for name in Settings.model_fields)
+    for name, value in documented:
+        if name != "SECRET_KEY":
+            assert value == written(Settings.model_fields[name.lower()].default), name
+
+
+def written(default: object) -> str:
+    if default is None or default == []:
+        return ""
+    return str(default).lower() if isinstance(default, bool) else str(default)
