@@ -25,7 +25,7 @@ def render_item(kind: str, item: Any, autogen: AutogenContext) -> str | Literal[
     if kind == "type" and isinstance(item, UTCDateTime | ExactString | LongText):
         name = type(item).__name__
         autogen.imports.add(f"from app.core.database import {name}")
-        return f"{name}({item.impl_instance.length or ''})" if isinstance(item, ExactString) else f"{name}()"
+        return f"{name}({item.length})" if isinstance(item, ExactString) else f"{name}()"
     return False
 
 

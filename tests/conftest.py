@@ -1,6 +1,7 @@
 """One application and one migrated database for each backend; every test finds them empty."""
 
 import asyncio
+import logging
 import os
 from collections.abc import AsyncGenerator
 from pathlib import Path
@@ -27,6 +28,11 @@ def pytest_report_header() -> list[str]:
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     if missing := databases.not_tested():
         terminalreporter.write_line(f"not tested: {', '.join(missing)}")
+
+
+# The client's own line a request, and Alembic's a migration, are not the application's.
+for name in ("httpx2", "alembic"):
+    logging.getLogger(name).setLevel(logging.WARNING)
 
 
 @pytest.fixture(scope="session")

@@ -43,6 +43,7 @@ class UTCDateTime(TypeDecorator[datetime]):
 
     impl = DateTime(timezone=True)
     cache_ok = True
+    python_type = datetime
 
     def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
         if dialect.name == "mysql":
@@ -71,9 +72,13 @@ class ExactString(TypeDecorator[str]):
     impl = String
     cache_ok = True
 
+    def __init__(self, length: int) -> None:
+        super().__init__(length)
+        self.length = length
+
     def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
         collation = {"postgresql": "C", "mysql": "utf8mb4_bin"}.get(dialect.name)
-        return dialect.type_descriptor(String(self.impl_instance.length, collation=collation))
+        return dialect.type_descriptor(String(self.length, collation=collation))
 
 
 class LongText(TypeDecorator[str]):
@@ -207,6 +212,12 @@ def _prepare_sqlite(engine: AsyncEngine, *, read_only: bool) -> None:
         if read_only:
             cursor.execute("PRAGMA query_only=ON")
         cursor.close()
+
+    @event.listens_for(engine.sync_engine, "checkin")
+    def checkin(_connection: Any, record: Any) -> None:
+        # After a COMMIT that failed, SQLite's transaction is still open, and its lock would be held for good.
+        if record.driver_connection is not None and record.driver_connection.in_transaction:
+            record.dbapi_connection.rollback()
 
     if not read_only:
 

@@ -15,6 +15,13 @@ logger = logging.getLogger("app.errors")
 
 RETRY_AFTER_S = 1
 
+# PostgreSQL's classes: connection exception, transaction rollback, insufficient resources, lock not available,
+# operator intervention (https://www.postgresql.org/docs/current/errcodes-appendix.html).
+_PASSING_SQLSTATES = ("08", "40", "53", "55P03", "57")
+_PASSING_SQLITE = ("SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_FULL", "SQLITE_IOERR", "SQLITE_CANTOPEN")
+# Too many connections, shutdown, lock wait timeout, deadlock, interrupted, killed, and the client's own 20xx.
+_PASSING_MYSQL = {1040, 1053, 1205, 1213, 1317, 1927, 2002, 2003, 2006, 2013, 2014, 4031}
+
 # A field's name in an error is the client's own text; this much of it is enough to find it.
 MAX_NAME_LENGTH = 64
 
@@ -81,7 +88,8 @@ def add_error_handlers(app: FastAPI) -> None:
     app.add_exception_handler(HTTPException, _http_error)
     app.add_exception_handler(RequestValidationError, _validation_error)
     app.add_exception_handler(IntegrityError, _integrity_error)
-    for gone in (OperationalError, InterfaceError, PoolTimeoutError, ConnectionError):
+    app.add_exception_handler(DBAPIError, _database_error)
+    for gone in (PoolTimeoutError, OSError, TimeoutError):
         app.add_exception_handler(gone, _database_gone)
 
 
@@ -121,6 +129,26 @@ def _message(fault: Mapping[str, Any]) -> str:
 async def _integrity_error(_request: Request, _error: Exception) -> Response:
     """A unique or foreign key that the database refused: somebody else was first."""
     return render(Conflict())
+
+
+async def _database_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, DBAPIError)
+    if not _is_passing(error):
+        raise error
+    return await _database_gone(request, error)
+
+
+def _is_passing(error: DBAPIError) -> bool:
+    """Whether the same request may succeed in a moment: the database is away, full, or chose another's transaction."""
+    original = error.orig
+    number = original.args[0] if original is not None and original.args else None
+    return (
+        error.connection_invalidated
+        or isinstance(error, InterfaceError)
+        or str(getattr(original, "sqlstate", None)).startswith(_PASSING_SQLSTATES)
+        or str(getattr(original, "sqlite_errorname", None)).startswith(_PASSING_SQLITE)
+        or number in _PASSING_MYSQL
+    )
 
 
 async def _database_gone(_request: Request, error: Exception) -> Response:

@@ -14,6 +14,9 @@ from app.core.errors import describe
 
 request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
 
+# Our own line has more than uvicorn's; at DEBUG the drivers log every parameter; and Alembic each of its plugins.
+QUIET = ("uvicorn.access", "aiosqlite", "asyncmy", "asyncpg", "alembic.runtime.plugins")
+
 _STANDARD = {*vars(logging.makeLogRecord({})), "message", "asctime", "color_message"}
 
 
@@ -67,10 +70,12 @@ def configure_logging(settings: Settings) -> None:
         logger = logging.getLogger(name)
         logger.handlers.clear()
         logger.propagate = True
-    logging.getLogger("uvicorn.access").setLevel(logging.WARNING)  # our own line has more
+    for name in QUIET:
+        logging.getLogger(name).setLevel(logging.WARNING)
 
 
 def _json_formatter() -> logging.Formatter:
+    from pythonjsonlogger.core import RESERVED_ATTRS
     from pythonjsonlogger.json import JsonFormatter
 
     class Json(JsonFormatter):
@@ -81,5 +86,5 @@ def _json_formatter() -> logging.Formatter:
         ["timestamp", "levelname", "name", "message"],
         timestamp=True,
         rename_fields={"levelname": "level", "name": "logger", "exc_info": "exception"},
-        exclude_fields=["color_message"],
+        reserved_attrs=[*RESERVED_ATTRS, "color_message"],
     )

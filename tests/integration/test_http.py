@@ -1,0 +1,173 @@
+"""What every request and answer has in common; promises 2, 5 and 33, and the form of errors."""
+
+import re
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from fastapi import FastAPI
+from httpx2 import AsyncClient
+
+from app.core.routing import Router
+from app.main import create_app
+from tests import factories
+from tests.factories import Actor
+
+SECURITY_HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Cache-Control": "no-store",
+}
+
+
+def configured(app: FastAPI, **values: Any) -> AsyncClient:
+    """A client of the application with other settings, on the same database."""
+    settings = app.state.settings.model_copy(update=values)
+    other = create_app(settings)
+    other.state.database, other.state.hasher = app.state.database, app.state.hasher
+    return factories.client(other)
+
+
+async def test_every_answer_has_the_security_headers(app: FastAPI, user: Actor, client: AsyncClient) -> None:
+    broken = create_app(app.state.settings)
+    router = Router()
+
+    @router.get("/broken")
+    async def fail() -> None:
+        raise LookupError
+
+    broken.include_router(router)
+    answers = [
+        await user.http.get("/api/v1/items"),
+        await client.get("/api/v1/items"),
+        await client.get("/health/live"),
+        await client.get("/nowhere"),
+        await client.put("/health/live"),
+        await client.post("/api/v1/auth/login", content=b"x" * 1_048_577),
+        await factories.client(broken).get("/broken"),
+    ]
+    assert [answer.status_code for answer in answers] == [200, 401, 200, 404, 405, 413, 500]
+    for answer in answers:
+        assert {name: answer.headers[name] for name in SECURITY_HEADERS} == SECURITY_HEADERS
+        assert "X-Request-ID" in answer.headers
+        assert "Strict-Transport-Security" not in answer.headers
+    for answer in answers[1:]:
+        assert answer.status_code == 200 or list(answer.json()) == ["detail"]
+    assert answers[-1].json() == {"detail": "Internal Server Error"}
+    assert answers[4].headers["Allow"] == "GET"
+
+
+async def test_production_wants_https(app: FastAPI) -> None:
+    answer = await configured(app, environment="production").get("/health/live")
+    assert answer.headers["Strict-Transport-Security"] == "max-age=31536000; includeSubDomains"
+
+
+@pytest.mark.parametrize("sent", ["abc-DEF-123", "a" * 64])
+async def test_a_safe_request_id_is_kept(client: AsyncClient, sent: str) -> None:
+    assert (await client.get("/health/live", headers={"X-Request-ID": sent})).headers["X-Request-ID"] == sent
+
+
+@pytest.mark.parametrize("sent", ["", "a" * 65, "a b", "a\tb", "<script>", "a;b", "a_b", "ü".encode(), b"a\xff"])
+async def test_an_unsafe_request_id_is_replaced(client: AsyncClient, sent: str | bytes) -> None:
+    answer = await client.get("/health/live", headers={"X-Request-ID": sent})
+    assert answer.headers["X-Request-ID"] != sent
+    assert re.fullmatch(r"[A-Za-z0-9-]{1,64}", answer.headers["X-Request-ID"])
+
+
+async def test_an_unknown_host_is_refused(app: FastAPI) -> None:
+    client = configured(app, allowed_hosts=["api.example.com", "*.example.org"])
+    for host, status in {
+        "api.example.com": 200,
+        "API.example.com:8000": 200,
+        "a.example.org": 200,
+        "example.org": 400,
+        "evil.example.com": 400,
+        "evilexample.org": 400,
+        "api.example.com.evil.net": 400,
+        "api.example.com:80:80": 400,
+        "": 400,
+    }.items():
+        answer = await client.get("/health/live", headers={"Host": host})
+        assert answer.status_code == status, host
+        assert status == 200 or answer.json() == {"detail": "Unknown host"}
+
+
+async def test_only_allowed_origins_may_call(app: FastAPI, client: AsyncClient) -> None:
+    allowed = configured(app, allowed_origins=["https://app.example.com"])
+    ask = {"Access-Control-Request-Method": "PUT", "Access-Control-Request-Headers": "authorization,if-match"}
+    for origin, is_allowed in {"https://app.example.com": True, "https://evil.example.com": False}.items():
+        preflight = await allowed.options("/api/v1/items/1", headers={"Origin": origin} | ask)
+        answer = await allowed.get("/health/live", headers={"Origin": origin})
+        assert (preflight.status_code == 200) is is_allowed
+        for response in (preflight, answer):
+            granted = response.headers.get("Access-Control-Allow-Origin")
+            assert granted == (origin if is_allowed else None)
+        if is_allowed:
+            assert "ETag" in answer.headers["Access-Control-Expose-Headers"]
+    closed = await client.get("/health/live", headers={"Origin": "https://app.example.com"})
+    assert "Access-Control-Allow-Origin" not in closed.headers
+
+
+async def test_a_body_may_have_a_mebibyte_and_no_byte_more(user: Actor) -> None:
+    frame = len('{"title":"x","description":""}')
+    for size, status in [(1_048_576, 201), (1_048_577, 413)]:
+        body = b'{"title":"x","description":"' + b"x" * (size - frame) + b'"}'
+        headers = {"Content-Type": "application/json"}
+        assert (await user.http.post("/api/v1/items", content=body, headers=headers)).status_code == status
+
+        async def chunks(body: bytes = body) -> AsyncIterator[bytes]:
+            for start in range(0, len(body), 65_536):
+                yield body[start : start + 65_536]
+
+        chunked = await user.http.post("/api/v1/items", content=chunks(), headers=headers)
+        assert chunked.status_code == status
+        assert status == 201 or chunked.json() == {"detail": "The body is too large"}
+
+
+async def test_a_lying_content_length_is_refused(client: AsyncClient) -> None:
+    for length in ("-1", "1e3", "9" * 5000):
+        answer = await client.post("/api/v1/auth/login", content=b"{}", headers={"Content-Length": length})
+        assert answer.status_code == 413
+
+
+async def test_the_docs_page_needs_nothing_from_elsewhere(client: AsyncClient) -> None:
+    page = await client.get("/docs")
+    assert page.status_code == 200
+    assert "http://" not in page.text.replace("http://www.w3.org", "")
+    assert "https://" not in page.text
+    policy = page.headers["Content-Security-Policy"]
+    assert "script-src 'self' 'sha256-" in policy
+    for path in re.findall(r'(?:src|href)="([^"]+)"', page.text):
+        asset = await client.get(path)
+        assert asset.status_code == 200
+        assert len(asset.content) > 100
+    assert (await client.get("/openapi.json")).json()["info"]["title"] == "Groundwork"
+    assert (await client.get("/docs/setup.py")).status_code == 404
+
+
+async def test_docs_and_metrics_can_be_closed(app: FastAPI) -> None:
+    closed = configured(app, docs_enabled=False, metrics_enabled=False)
+    for path in ("/docs", "/openapi.json", "/metrics", "/redoc"):
+        assert (await closed.get(path)).status_code == 404
+
+
+async def test_health(client: AsyncClient) -> None:
+    assert (await client.get("/health/live")).json() == {"status": "ok"}
+    ready = await client.get("/health/ready")
+    assert ready.json() == {"status": "ok", "checks": {"database": "ok", "migrations": "ok"}}
+
+
+async def test_metrics_count_by_route_template(client: AsyncClient, user: Actor) -> None:
+    item = await factories.item(user)
+    await user.http.get(f"/api/v1/items/{item['id']}")
+    await client.get("/no/such/path")
+    await client.request("BREW", "/coffee")
+    text = (await client.get("/metrics")).text
+    assert 'http_request_duration_seconds_count{method="GET",route="/api/v1/items/{item_id}",status="200"}' in text
+    assert 'method="GET",route="(none)",status="404"' in text
+    assert 'method="OTHER"' in text
+    assert "/no/such/path" not in text

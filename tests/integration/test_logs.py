@@ -1,0 +1,116 @@
+"""Logs: structured, with the request's id, and without a secret; promise 32."""
+
+import json
+import logging
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from fastapi import FastAPI
+from sqlalchemy import text
+
+from app.core.database import DbSession
+from app.core.errors import describe
+from app.core.logs import configure_logging
+from app.core.policy import public
+from app.core.routing import Router
+from app.main import create_app
+from tests import factories
+from tests.factories import PASSWORD
+
+Output = pytest.CaptureFixture[str]
+
+
+@pytest.fixture(autouse=True)
+def quiet_again() -> Iterator[None]:
+    yield
+    configure_logging(factories.settings())
+
+
+def broken(app: FastAPI, **values: Any) -> FastAPI:
+    """The application with endpoints that fail on values that no log may hold."""
+    router = Router()
+
+    @router.get("/query/{secret}")
+    @public
+    async def query(secret: str, db: DbSession) -> None:
+        await db.execute(text("SELECT nonsense FROM nowhere WHERE x = :secret"), {"secret": secret})
+
+    @router.get("/answer/{secret}", response_model=int)
+    @public
+    async def answer(secret: str) -> Any:
+        return secret
+
+    @router.get("/chain/{secret}")
+    @public
+    async def chain(secret: str, db: DbSession) -> None:
+        try:
+            await query(secret, db)
+        except Exception as error:
+            raise LookupError("looking up") from error
+
+    other = create_app(app.state.settings.model_copy(update=values))
+    other.state.database, other.state.hasher = app.state.database, app.state.hasher
+    other.include_router(router)
+    return other
+
+
+async def test_a_request_is_one_json_line_with_its_id_and_user(app: FastAPI, capsys: Output) -> None:
+    other = broken(app, log_format="json", log_level="INFO")
+    user = await factories.user(other)
+    await user.http.get("/api/v1/items?q=secret-query", headers={"X-Request-ID": "my-id"})
+    line = json.loads(capsys.readouterr().err.splitlines()[-1])
+    assert line.pop("duration_ms") > 0
+    assert line.pop("timestamp").endswith("+00:00")
+    assert line == {
+        "level": "INFO",
+        "logger": "app.access",
+        "message": "GET /api/v1/items",
+        "status": 200,
+        "user_id": user.id,
+        "request_id": "my-id",
+    }
+
+
+@pytest.mark.parametrize("log_format", ["json", "console"])
+async def test_no_line_of_any_level_holds_a_secret(app: FastAPI, capsys: Output, log_format: str) -> None:
+    other = broken(app, log_format=log_format, log_level="DEBUG", debug=True)
+    user = await factories.user(other)
+    for path in ("query", "answer", "chain"):
+        answer = await factories.client(other).get(f"/{path}/hunter2-hunter2")
+        assert (answer.status_code, answer.json()) == (500, {"detail": "Internal Server Error"})
+    await user.http.patch("/api/v1/auth/me", json={"password": "another password", "current_password": PASSWORD})
+    await user.http.post("/api/v1/auth/login", json={"email": user.email, "password": "a wrong one", "x": 1})
+    logged = capsys.readouterr().err.replace("/hunter2-hunter2", "")  # a path is no place for a secret
+    assert "unhandled error" in logged
+    assert "Traceback" in logged
+    assert "LookupError: looking up" in logged
+    for secret in ("hunter2", PASSWORD, "another password", "a wrong one", user.token, "$bcrypt", "eyJ"):
+        assert secret not in logged
+
+
+async def test_a_line_break_in_a_path_makes_no_second_line(app: FastAPI, capsys: Output) -> None:
+    other = broken(app, log_format="console", log_level="INFO")
+    await factories.client(other).get("/a%0Ab%0D%1b[31m")
+    logged = capsys.readouterr().err
+    assert logged.count("\n") == 1
+    assert "GET /a%0Ab%0D%1b[31m" in logged
+
+
+def test_an_error_is_told_without_its_values() -> None:
+    import sqlite3
+
+    from sqlalchemy.exc import IntegrityError
+
+    error = IntegrityError("INSERT INTO x VALUES (?)", ("secret",), sqlite3.IntegrityError("UNIQUE secret"))
+    assert "secret" not in describe(error)
+    assert describe(sqlite3.Error("secret")) == "Error"
+    assert describe(ValueError("what is wrong")) == "ValueError: what is wrong"
+
+
+async def test_the_servers_own_lines_have_the_same_form(app: FastAPI, capsys: Output) -> None:
+    broken(app, log_format="json", log_level="INFO")
+    logging.getLogger("uvicorn.error").info("Started", extra={"color_message": "Started"})
+    logged = capsys.readouterr().err
+    assert json.loads(logged)["message"] == "Started"
+    assert "color_message" not in logged

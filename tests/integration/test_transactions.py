@@ -1,0 +1,199 @@
+"""2xx only after COMMIT (promise 21), one winner of a race (22, 7), and what the two kinds of session may do."""
+
+import asyncio
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from fastapi import FastAPI
+from httpx2 import AsyncClient
+from sqlalchemy import func, insert, select, text
+from sqlalchemy.exc import DBAPIError
+
+from app.auth.dependencies import CurrentUser
+from app.auth.models import User
+from app.core.database import DbSession
+from app.core.routing import Router
+from app.examples.models import ExampleItem
+from app.main import create_app
+from tests import factories
+from tests.factories import PASSWORD, Actor
+
+ITEMS = "/api/v1/items"
+
+
+async def count(app: FastAPI, model: Any) -> int:
+    return await app.state.database.read.count(select(model))
+
+
+def extended(app: FastAPI, router: Router) -> FastAPI:
+    other = create_app(app.state.settings)
+    other.state.database, other.state.hasher = app.state.database, app.state.hasher
+    other.include_router(router)
+    return other
+
+
+KILL = {"postgresql": "SELECT pg_terminate_backend({})", "mysql": "KILL {}"}
+WHO_AM_I = {"postgresql": "SELECT pg_backend_pid()", "mysql": "SELECT CONNECTION_ID()"}
+
+
+async def test_a_commit_that_fails_is_not_heard_as_success(app: FastAPI, backend: str, user: Actor) -> None:
+    """The endpoint has returned its answer when the commit fails: by a key checked late, or a connection cut."""
+    router = Router()
+
+    @router.post("/doomed", status_code=201)
+    async def doomed(caller: CurrentUser, db: DbSession) -> dict[str, bool]:
+        if backend == "sqlite":
+            await db.execute(text("PRAGMA defer_foreign_keys=ON"))
+            db.add(ExampleItem(user_id=caller.id + 1000, title="nobody's"))
+            await db.flush()
+        else:
+            db.add(ExampleItem(user_id=caller.id, title="doomed"))
+            await db.flush()
+            connection_id = await db.scalar(text(WHO_AM_I[backend]))
+            async with app.state.database.engine.connect() as executioner:
+                await executioner.execute(text(KILL[backend].format(connection_id)))
+            await asyncio.sleep(0)
+        return {"done": True}
+
+    answer = await factories.client(extended(app, router), user.token).post("/doomed")
+    assert answer.status_code == (409 if backend == "sqlite" else 503)
+    assert answer.headers.get("Retry-After") == (None if backend == "sqlite" else "1")
+    assert await count(app, ExampleItem) == 0
+
+
+async def test_an_endpoint_that_raises_leaves_nothing_behind(app: FastAPI, user: Actor) -> None:
+    router = Router()
+
+    @router.post("/fails")
+    async def fails(caller: CurrentUser, db: DbSession) -> None:
+        db.add(ExampleItem(user_id=caller.id, title="half done"))
+        await db.flush()
+        raise LookupError
+
+    assert (await factories.client(extended(app, router), user.token).post("/fails")).status_code == 500
+    assert await count(app, ExampleItem) == 0
+
+
+async def test_a_read_session_cannot_write(app: FastAPI, user: Actor) -> None:
+    statement: Any = insert(ExampleItem).values(user_id=user.id, title="x")
+    with pytest.raises(DBAPIError):
+        await app.state.database.read.all(statement)
+    assert await count(app, ExampleItem) == 0
+
+
+async def test_a_row_gives_columns_whatever_their_names(app: FastAPI, user: Actor) -> None:
+    """SQLAlchemy's own rows answer to `count`, `index` and `t` with methods of theirs."""
+    row = await app.state.database.read.one(select(User.id.label("count"), User.email.label("t")))
+    assert (row.count, row.t) == (user.id, user.email)
+
+
+async def test_of_racing_registrations_one_wins(app: FastAPI, client: AsyncClient) -> None:
+    spellings = ["racer@example.com", "RACER@example.com", "Racer@Example.com"]
+    answers = await asyncio.gather(
+        *(
+            client.post("/api/v1/auth/register", json={"email": spellings[n % 3], "password": PASSWORD})
+            for n in range(30)
+        )
+    )
+    assert sorted(answer.status_code for answer in answers) == [201] + [409] * 29
+    assert await count(app, User) == 1
+
+
+@pytest.mark.parametrize("different", [True, False])
+async def test_of_racing_puts_with_one_etag_one_wins(app: FastAPI, user: Actor, different: bool) -> None:
+    item = await user.http.post(ITEMS, json={"title": "before"})
+    headers = {"If-Match": item.headers["ETag"]}
+    answers = await asyncio.gather(
+        *(
+            user.http.put(
+                f"{ITEMS}/{item.json()['id']}", json={"title": f"{n if different else 'before'}"}, headers=headers
+            )
+            for n in range(20)
+        )
+    )
+    assert sorted(answer.status_code for answer in answers) == [200] + [412] * 19
+    winner = next(answer for answer in answers if answer.status_code == 200)
+    assert (await user.http.get(f"{ITEMS}/{item.json()['id']}")).json() == winner.json()
+
+
+async def test_if_match_takes_a_list_and_a_star(user: Actor) -> None:
+    item = await user.http.post(ITEMS, json={"title": "x"})
+    url, etag = f"{ITEMS}/{item.json()['id']}", item.headers["ETag"]
+    assert (await user.http.put(url, json={"title": "y"}, headers={"If-Match": f'"a", {etag}'})).status_code == 200
+    assert (await user.http.put(url, json={"title": "z"}, headers={"If-Match": f'"a", {etag}'})).status_code == 412
+    assert (await user.http.put(url, json={"title": "z"}, headers={"If-Match": "*"})).status_code == 200
+    assert (await user.http.put(url, json={"title": "z"}, headers={"If-Match": etag[1:-1]})).status_code == 412
+
+
+async def test_of_racing_posts_with_one_key_one_makes_a_row(app: FastAPI, user: Actor) -> None:
+    headers = {"Idempotency-Key": str(uuid4())}
+    answers = await asyncio.gather(*(user.http.post(ITEMS, json={"title": "once"}, headers=headers) for _ in range(20)))
+    assert {answer.status_code for answer in answers} == {201}
+    assert len({answer.text for answer in answers}) == 1
+    assert await count(app, ExampleItem) == 1
+
+
+async def test_a_repeat_hears_the_first_answer_though_the_row_has_changed(user: Actor) -> None:
+    headers = {"Idempotency-Key": "key-1"}
+    first = await user.http.post(ITEMS, json={"title": "first"}, headers=headers)
+    url = f"{ITEMS}/{first.json()['id']}"
+    await user.http.put(url, json={"title": "changed"})
+    again = await user.http.post(ITEMS, json={"title": "first"}, headers=headers)
+    assert (again.status_code, again.json()) == (201, first.json())
+    await user.http.delete(url)
+    assert (await user.http.post(ITEMS, json={"title": "first"}, headers=headers)).json() == first.json()
+
+
+async def test_a_key_is_its_owners_and_of_one_request(user: Actor, other: Actor) -> None:
+    headers = {"Idempotency-Key": "key-1"}
+    mine = await user.http.post(ITEMS, json={"title": "mine"}, headers=headers)
+    theirs = await other.http.post(ITEMS, json={"title": "mine"}, headers=headers)
+    assert theirs.json()["id"] != mine.json()["id"]
+    different = await user.http.post(ITEMS, json={"title": "other"}, headers=headers)
+    assert different.status_code == 422
+    assert "Was used with another request" in different.text
+
+
+async def test_a_failed_request_may_be_repeated_with_its_key(user: Actor) -> None:
+    headers = {"Idempotency-Key": "key-1"}
+    assert (await user.http.post(ITEMS, json={"title": ""}, headers=headers)).status_code == 422
+    assert (await user.http.post(ITEMS, json={"title": "x"}, headers=headers)).status_code == 201
+
+
+@pytest.mark.parametrize("key", ["", "a" * 256, "a b", b"\xff"])
+async def test_what_is_no_key_is_422(user: Actor, key: str | bytes) -> None:
+    answer = await user.http.post(ITEMS, json={"title": "x"}, headers={"Idempotency-Key": key})
+    assert answer.status_code == 422
+    assert "1 to 255 visible ASCII" in answer.text
+
+
+async def test_a_repeat_that_lost_the_race_to_its_own_conflict_hears_the_first_answer(
+    app: FastAPI, user: Actor
+) -> None:
+    """The endpoint refuses what is there already; a repeat that comes while the first runs finds it there."""
+    router = Router()
+    both_looked = asyncio.Barrier(2)
+    waiting = [True, True]
+
+    @router.post("/unique", status_code=201)
+    async def unique(caller: CurrentUser, db: DbSession) -> dict[str, str]:
+        if waiting:
+            waiting.pop()
+            await both_looked.wait()
+        db.add(User(email="unique@example.com", hashed_password=""))
+        await db.flush()
+        return {"made": "it"}
+
+    http = factories.client(extended(app, router), user.token)
+    headers = {"Idempotency-Key": "key-1"}
+    answers = await asyncio.gather(*(http.post("/unique", headers=headers) for _ in range(2)))
+    assert [(answer.status_code, answer.json()) for answer in answers] == [(201, {"made": "it"})] * 2
+    assert (await http.post("/unique", headers={"Idempotency-Key": "key-2"})).status_code == 409
+
+
+async def test_many_writers_at_once_never_hear_that_the_database_is_locked(app: FastAPI, user: Actor) -> None:
+    answers = await asyncio.gather(*(user.http.post(ITEMS, json={"title": str(n)}) for n in range(100)))
+    assert {answer.status_code for answer in answers} == {201}
+    async with app.state.database.sessions() as db:
+        assert await db.scalar(select(func.count()).select_from(ExampleItem)) == 100
