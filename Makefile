@@ -26,7 +26,7 @@ setup: $(RUNTIME) ## Make .venv; EXTRAS=postgres or EXTRAS=mysql adds a driver
 
 .PHONY: test
 test: $(DEVELOPMENT) ## Run the tests on SQLite in memory, and on TEST_POSTGRES_URL and TEST_MYSQL_URL when set
-	@$(BIN)/pytest
+	@$(BIN)/pytest -n auto --dist worksteal
 
 .PHONY: check
 check: $(DEVELOPMENT) ## The gate: format, lint, types, lock, tests with coverage
@@ -35,7 +35,7 @@ check: $(DEVELOPMENT) ## The gate: format, lint, types, lock, tests with coverag
 	$(BIN)/ty check
 	@$(MAKE) --no-print-directory check-lock
 	$(BIN)/coverage erase
-	COVERAGE_PROCESS_START= $(BIN)/coverage run -m pytest --durations=10
+	$(BIN)/coverage run -m pytest -n auto --dist worksteal --durations=10
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 

@@ -64,11 +64,14 @@ async def prepare(settings: Settings, database: Database) -> None:
     Raises:
         StartupError: it cannot be reached, or not be migrated.
     """
+    where = settings.url.render_as_string(hide_password=True)
+    folder = Path(settings.url.database or "").parent
+    if settings.url.get_backend_name() == "sqlite" and "uri" not in settings.url.query and not folder.is_dir():
+        raise StartupError(f"DATABASE_URL: {where} cannot be used: there is no folder {folder}")
     try:
         if await is_behind(database):
             await asyncio.to_thread(upgrade, settings)
     except (DBAPIError, OSError, TimeoutError) as error:
-        where = settings.url.render_as_string(hide_password=True)
         raise StartupError(f"DATABASE_URL: {where} cannot be used: {describe(error)}") from error
 
 

@@ -1,13 +1,15 @@
 """A bad setting stops the start with one line a fault: which, what is wrong, what is right. Promise 34."""
 
 import re
+import sys
 from pathlib import Path
 
 import pytest
 
 from app.core.config import Settings, SettingsError, load_settings
+from app.core.database import Database
 from app.core.database_url import async_url
-from tests.factories import SECRET
+from tests.factories import SECRET, settings
 
 ROOT = Path(__file__).parents[2]
 
@@ -115,6 +117,17 @@ def test_the_test_environment_makes_no_secret(environment: pytest.MonkeyPatch, t
     (line,) = faults(environment, ENVIRONMENT="test")
     assert line.startswith("SECRET_KEY: not set")
     assert not (tmp_path / ".env").exists()
+
+
+@pytest.mark.parametrize(
+    ("scheme", "driver", "extra"), [("postgresql", "asyncpg", "postgres"), ("mysql", "asyncmy", "mysql")]
+)
+def test_a_driver_that_is_not_installed_is_named(
+    monkeypatch: pytest.MonkeyPatch, scheme: str, driver: str, extra: str
+) -> None:
+    monkeypatch.setitem(sys.modules, driver, None)
+    with pytest.raises(SettingsError, match=f"DATABASE_URL: .*{driver} .*make setup EXTRAS={extra}"):
+        Database(settings(database_url=f"{scheme}://h/x"))
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,154 @@
+"""The commands, and what whoever gets one wrong reads: one line, no traceback, an exit code that is not 0."""
+
+import os
+import shutil
+import socket
+import subprocess
+from pathlib import Path
+
+import pytest
+from anyio import to_thread
+from typer.testing import CliRunner
+
+from app.cli import cli
+from tests import processes
+from tests.factories import PASSWORD
+
+API = "/api/v1"
+ROOT = processes.ROOT
+
+
+def is_one_line(run: subprocess.CompletedProcess[str], *parts: str) -> None:
+    assert run.returncode not in (0, None), run
+    lines = run.stderr.strip().splitlines()
+    assert len(lines) == 1, run.stderr
+    for part in parts:
+        assert part in lines[0]
+
+
+@pytest.fixture
+def sqlite(tmp_path: Path) -> dict[str, str]:
+    return processes.safe(f"sqlite:///{tmp_path}/app.db")
+
+
+async def test_create_superuser(empty_database: str, tmp_path: Path) -> None:
+    env = processes.safe(empty_database)
+    words = ["create-superuser", "--email", "Admin@Example.com"]
+    made = await to_thread.run_sync(lambda: CliRunner().invoke(cli, [*words, "--password", PASSWORD], env=env))
+    assert (made.exit_code, made.stdout) == (0, "admin@example.com is a superuser.\n")
+    with processes.server(tmp_path, env) as server, server.client() as client:
+        answer = client.post(f"{API}/auth/login", json={"email": "admin@example.com", "password": PASSWORD})
+        client.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
+        assert client.get(f"{API}/users").json()[0]["is_superuser"] is True
+        # An account that exists gets the new password, and whoever had it is signed out.
+        typed = "another password\n" * 2
+        asked = await to_thread.run_sync(lambda: CliRunner().invoke(cli, words, env=env, input=typed))
+        assert asked.exit_code == 0
+        assert "another password" not in asked.output
+        assert client.get(f"{API}/users").status_code == 401
+
+
+@pytest.mark.parametrize(
+    ("email", "password", "said"),
+    [
+        ("x", PASSWORD, "--email: Not a valid email address"),
+        ("a@example.com", "password1", "--password: Is one of the most common passwords"),
+    ],
+)
+def test_create_superuser_says_what_is_wrong(
+    tmp_path: Path, sqlite: dict[str, str], email: str, password: str, said: str
+) -> None:
+    words = ["create-superuser", "--email", email, "--password", password]
+    run = CliRunner().invoke(cli, words, env=sqlite)
+    assert (run.exit_code, str(run.exception)) == (1, said)
+    assert not (tmp_path / "app.db").exists()
+
+
+def test_a_bad_setting_is_one_line(tmp_path: Path, sqlite: dict[str, str]) -> None:
+    run = processes.command("uvicorn", "app.main:app", folder=tmp_path, env=sqlite | {"BCRYPT_ROUNDS": "99"})
+    is_one_line(run, "BCRYPT_ROUNDS: ", "from 4 to 16")
+
+
+@pytest.mark.parametrize(
+    ("name", "address"),
+    [
+        ("migrate", "mysql://nobody:secret@127.0.0.1:1/nothing"),
+        ("serve", "sqlite:////no/such/folder/app.db"),
+    ],
+)
+def test_a_database_that_cannot_be_reached_is_one_line(
+    tmp_path: Path, sqlite: dict[str, str], name: str, address: str
+) -> None:
+    env = sqlite | {"DATABASE_URL": address, "PORT": str(processes.free_port())}
+    run = processes.command("app", name, folder=tmp_path, env=env)
+    is_one_line(run, "DATABASE_URL: ", "cannot be used")
+    assert "secret" not in run.stdout + run.stderr
+
+
+def test_plain_uvicorn_says_so_too(tmp_path: Path, sqlite: dict[str, str]) -> None:
+    env = sqlite | {"DATABASE_URL": "postgresql://nobody:secret@127.0.0.1:1/nothing"}
+    run = processes.command("uvicorn", "app.main:app", "--port", "0", folder=tmp_path, env=env)
+    assert run.returncode != 0
+    assert "DATABASE_URL: postgresql+asyncpg://nobody:***@127.0.0.1:1/nothing cannot be used" in run.stderr
+    assert "Traceback" not in run.stderr
+    assert "secret" not in run.stderr
+
+
+def test_a_port_in_use_is_one_line(tmp_path: Path, sqlite: dict[str, str]) -> None:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        port = listener.getsockname()[1]
+        run = CliRunner().invoke(cli, ["serve"], env=sqlite | {"PORT": str(port)})
+    assert run.exit_code == 1
+    assert str(run.exception) == (
+        f"PORT: cannot listen on 127.0.0.1:{port} (Address already in use). "
+        f"Stop what listens there, or choose another: make run PORT={port + 1}"
+    )
+
+
+def test_help_is_quick_to_read(tmp_path: Path) -> None:
+    run = processes.command("app", "--help", folder=tmp_path, env=processes.environment())
+    assert run.returncode == 0
+    for name in ("serve", "migrate", "create-superuser"):
+        assert name in run.stdout
+
+
+@pytest.fixture
+def clone(tmp_path: Path) -> Path:
+    """The project's files without what is ignored, as a clone has them."""
+    files = subprocess.run(["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True)
+    folder = tmp_path / "clone"
+    for name in files.stdout.splitlines():
+        if (ROOT / name).is_file():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, folder / name)
+    return folder
+
+
+def test_make_run_serves_and_says_what_to_try(clone: Path) -> None:
+    (clone / ".venv").symlink_to(processes.BIN.parent)
+    env = processes.environment() | {"PYTHONPATH": str(clone)}
+    with processes.server(clone, env | {"PATH": f"{clone}/.venv/bin:{os.environ['PATH']}"}) as server:
+        with server.client() as client:
+            assert client.get("/docs").status_code == 200
+        said = server.log.read_text()
+    assert f"{server.url.replace('127.0.0.1', 'localhost')}/docs" in said
+    assert "Try " in said
+    assert (clone / ".env").read_text().startswith("SECRET_KEY=")
+    assert (clone / "app.db").exists()
+
+
+def test_an_old_python_is_told(clone: Path) -> None:
+    old = clone / "python3.10"
+    old.write_text("#!/bin/sh\ncase $1 in --version) echo Python 3.10.13;; *) exit 1;; esac\n")
+    old.chmod(0o755)
+    for target in ("run", "setup", "test"):
+        run = subprocess.run(
+            ["make", target, f"PYTHON={old}"], cwd=clone, env=processes.environment(), text=True, capture_output=True
+        )
+        assert run.returncode != 0
+        said = (run.stdout + run.stderr).splitlines()[0]
+        assert said.startswith("Groundwork needs Python 3.11 or newer;")
+        assert "Python 3.10.13" in said
+        assert f"make {target} PYTHON=python3.12" in said

@@ -1,0 +1,133 @@
+"""The application as its users run it: commands and servers in processes of their own, in an empty folder."""
+
+import multiprocessing
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from multiprocessing.synchronize import Barrier
+from pathlib import Path
+
+import httpx2
+
+from app.core.config import Settings
+from tests.factories import SECRET
+
+ROOT = Path(__file__).parents[1]
+BIN = Path(sys.executable).parent
+START_TIMEOUT_S = 60
+
+
+def environment(**variables: str) -> dict[str, str]:
+    """This process's environment without a setting of its own, and with these."""
+    clean = {
+        name: value
+        for name, value in os.environ.items()
+        if name.lower() not in Settings.model_fields and not name.startswith("MAKE")
+    }
+    return clean | {"PYTHONPATH": str(ROOT)} | variables
+
+
+def safe(database_url: str, **variables: str) -> dict[str, str]:
+    """The environment of a quick and quiet server."""
+    return environment(DATABASE_URL=database_url, SECRET_KEY=SECRET, ENVIRONMENT="test", BCRYPT_ROUNDS="4", **variables)
+
+
+def command(*words: str, folder: Path, env: dict[str, str], stdin: str = "") -> subprocess.CompletedProcess[str]:
+    """A program of the virtual environment, run to its end."""
+    return subprocess.run(
+        [str(BIN / words[0]), *words[1:]], cwd=folder, env=env, input=stdin, text=True, capture_output=True, timeout=120
+    )
+
+
+def at_once(count: int, *words: str, folder: Path, env: dict[str, str]) -> list[int | None]:
+    """The exit codes of one `app` command, run by so many processes at the same moment.
+
+    They are forked from one that has imported everything, so that they do not start seconds apart.
+    """
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["alembic.command", "app.models", "app.cli.migrate", __name__])
+    everybody_is_there = context.Barrier(count)
+    arguments = (words, str(folder), env, everybody_is_there)
+    crowd = [context.Process(target=_run_app, args=arguments) for _ in range(count)]
+    for process in crowd:
+        process.start()
+    for process in crowd:
+        process.join(timeout=120)
+    return [process.exitcode for process in crowd]
+
+
+def _run_app(words: tuple[str, ...], folder: str, env: dict[str, str], everybody_is_there: Barrier) -> None:
+    from app.cli import cli
+
+    os.chdir(folder)
+    os.environ.clear()
+    os.environ.update(env)
+    everybody_is_there.wait()
+    cli(list(words))
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
+
+
+@dataclass
+class Server:
+    """A running server."""
+
+    url: str
+    process: subprocess.Popen[str]
+    log: Path
+
+    def client(self, token: str | None = None) -> httpx2.Client:
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        return httpx2.Client(base_url=self.url, headers=headers, timeout=60)
+
+
+@contextmanager
+def server(folder: Path, env: dict[str, str], *words: str) -> Generator[Server]:
+    """`app serve`, or other words, up when it answers and ended by SIGTERM."""
+    port = free_port()
+    log = folder / f"server-{port}.log"
+    with log.open("w") as output:
+        process = subprocess.Popen(
+            [str(BIN / (words or ("app", "serve"))[0]), *(words or ("app", "serve"))[1:]],
+            cwd=folder,
+            env=env | {"PORT": str(port), "UVICORN_PORT": str(port)},
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+    running = Server(f"http://127.0.0.1:{port}", process, log)
+    try:
+        wait_until_live(running)
+        yield running
+    finally:
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(timeout=30)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+    assert not re.search(r"Traceback|ERROR", log.read_text()), log.read_text()
+
+
+def wait_until_live(running: Server) -> None:
+    deadline = time.monotonic() + START_TIMEOUT_S
+    while time.monotonic() < deadline:
+        try:
+            httpx2.get(f"{running.url}/health/live", timeout=5).raise_for_status()
+        except httpx2.HTTPError:
+            assert running.process.poll() is None, running.log.read_text()
+            time.sleep(0.05)  # between two looks
+        else:
+            return
+    raise AssertionError(f"not up after {START_TIMEOUT_S} s: {running.log.read_text()}")
