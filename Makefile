@@ -47,6 +47,10 @@ check-lock: $(DEVELOPMENT)
 
 EXPORT = $(UV) export --quiet --frozen --no-dev --no-emit-project --no-header
 
+.PHONY: check-pip
+check-pip: $(DEVELOPMENT) ## Install requirements.txt with pip into an empty venv and serve from it
+	@$(BIN)/python -m tests.check_pip
+
 .PHONY: lock
 lock: $(DEVELOPMENT) ## Write uv.lock and requirements.txt anew from pyproject.toml
 	$(UV) lock --quiet

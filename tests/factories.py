@@ -24,7 +24,12 @@ def settings(**values: Any) -> Settings:
 
 
 def email() -> str:
-    return f"user{next(_numbers)}@example.com"
+    return f"user{next(_numbers):06}@example.com"
+
+
+def header(name: str, value: str | bytes) -> dict[bytes, bytes]:
+    """A header as it goes over the wire, ASCII or not."""
+    return {name.encode(): value if isinstance(value, bytes) else value.encode()}
 
 
 def client(app: FastAPI, token: str | None = None) -> AsyncClient:

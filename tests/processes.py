@@ -3,13 +3,14 @@
 import multiprocessing
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
@@ -73,6 +74,19 @@ def _run_app(words: tuple[str, ...], folder: str, env: dict[str, str], everybody
     cli(list(words))
 
 
+def clone(folder: Path, *, with_venv: bool = True) -> Path:
+    """The project's files as a clone has them, and this virtual environment."""
+    words = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
+    names = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines()
+    for name in names:
+        if (ROOT / name).is_file():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, folder / name)
+    if with_venv:
+        (folder / ".venv").symlink_to(BIN.parent)
+    return folder
+
+
 def free_port() -> int:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
@@ -105,19 +119,25 @@ def server(folder: Path, env: dict[str, str], *words: str) -> Generator[Server]:
             stdout=output,
             stderr=subprocess.STDOUT,
             text=True,
+            start_new_session=True,  # so that a signal to its group reaches what `make` started
         )
     running = Server(f"http://127.0.0.1:{port}", process, log)
     try:
         wait_until_live(running)
         yield running
     finally:
-        process.send_signal(signal.SIGTERM)
-        try:
-            process.wait(timeout=30)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        _end(process)
     assert not re.search(r"Traceback|ERROR", log.read_text()), log.read_text()
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    """SIGTERM to the whole group, and SIGKILL to what is left of it after half a minute."""
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, number)
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(timeout=30)
+            return
 
 
 def wait_until_live(running: Server) -> None:

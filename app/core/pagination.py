@@ -23,12 +23,17 @@ MAX_LIMIT = 100
 
 
 class ListQuery(BaseModel):
-    """What a list can be asked for. A subclass adds fields that filter by the model's column of the same name."""
+    """What a list can be asked for.
+
+    A subclass adds fields that filter by the model's column of the same name, and names those that mean something else,
+    for its endpoint to apply, in `filtered_by_the_endpoint`.
+    """
 
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
 
     sortable: ClassVar[tuple[str, ...]] = ("id",)
     searchable: ClassVar[tuple[str, ...]] = ()
+    filtered_by_the_endpoint: ClassVar[tuple[str, ...]] = ()
 
     skip: int = Field(0, ge=0, le=MAX_INTEGER)
     limit: int = Field(MAX_LIMIT, ge=1, le=MAX_LIMIT)
@@ -94,7 +99,7 @@ Page = Annotated[Pager, Depends(_pager)]
 
 
 def _filters(model: Any, query: ListQuery) -> list[ColumnElement[bool]]:
-    names = type(query).model_fields.keys() - ListQuery.model_fields.keys()
+    names = type(query).model_fields.keys() - ListQuery.model_fields.keys() - set(query.filtered_by_the_endpoint)
     filters = [getattr(model, name) == value for name in sorted(names) if (value := getattr(query, name)) is not None]
     if query.q is not None:
         if not query.searchable:

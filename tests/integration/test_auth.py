@@ -170,7 +170,7 @@ async def test_signing_out_is_in_force_at_once(app: FastAPI, user: Actor) -> Non
 
 
 async def test_sessions_are_listed_and_ended(app: FastAPI, client: AsyncClient, user: Actor, other: Actor) -> None:
-    headers = {"User-Agent": b"My phone \xff" + b"x" * 300}
+    headers = factories.header("User-Agent", b"My phone \xff" + b"x" * 300)
     login = await client.post(f"{AUTH}/login", json={"email": user.email, "password": PASSWORD}, headers=headers)
     phone = factories.client(app, login.json()["access_token"])
     sessions = (await user.http.get(f"{AUTH}/sessions")).json()

@@ -163,7 +163,7 @@ async def test_a_failed_request_may_be_repeated_with_its_key(user: Actor) -> Non
 
 @pytest.mark.parametrize("key", ["", "a" * 256, "a b", b"\xff"])
 async def test_what_is_no_key_is_422(user: Actor, key: str | bytes) -> None:
-    answer = await user.http.post(ITEMS, json={"title": "x"}, headers={"Idempotency-Key": key})
+    answer = await user.http.post(ITEMS, json={"title": "x"}, headers=factories.header("Idempotency-Key", key))
     assert answer.status_code == 422
     assert "1 to 255 visible ASCII" in answer.text
 

@@ -1,0 +1,27 @@
+"""The threads that hash: bounded, and honest about it."""
+
+import asyncio
+
+import pytest
+
+from app.core import hashing
+from app.core.errors import Unavailable
+from app.core.hashing import PasswordHasher
+
+
+async def test_too_many_hashes_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hashing, "MAX_WAITING", 5)
+    hasher = PasswordHasher(4)
+    results = await asyncio.gather(*(hasher.hash("x") for _ in range(20)), return_exceptions=True)
+    assert sum(isinstance(result, str) for result in results) == 5
+    refused = [result for result in results if isinstance(result, Unavailable)]
+    assert len(refused) == 15
+    assert refused[0].headers == {"Retry-After": "1"}
+    assert await hasher.verify("x", await hasher.hash("x"))
+    hasher.close()
+
+
+async def test_without_a_hash_nothing_matches() -> None:
+    hasher = PasswordHasher(4)
+    assert not await hasher.verify("", None)
+    hasher.close()
