@@ -9,7 +9,8 @@ BIN := .venv/bin
 
 # uv makes .venv from the lock file; where there is none, one is put into .uv by pip.
 UV := $(shell command -v uv 2>/dev/null || echo .uv/bin/uv)
-SYNC = $(UV) sync --quiet --frozen --inexact --python $(BIN)/python
+# Bytecode at the installation: where PYTHONDONTWRITEBYTECODE is set, each start would compile 700 modules anew.
+SYNC = $(UV) sync --quiet --frozen --inexact --compile-bytecode --python $(BIN)/python
 RUNTIME := .venv/.runtime$(if $(EXTRAS),-$(EXTRAS))
 DEVELOPMENT := .venv/.development
 
@@ -77,6 +78,7 @@ $(RUNTIME): uv.lock pyproject.toml
 		$(PYTHON) -m venv .uv && .uv/bin/pip install --quiet --disable-pip-version-check uv; }
 	@test -x $(BIN)/python || { echo "Making .venv ..."; $(UV) venv --quiet --python $(PYTHON) .venv; }
 	@$(SYNC) --no-dev $(addprefix --extra ,$(EXTRAS))
+	@$(BIN)/python -m compileall -q app
 	@touch $@
 
 $(DEVELOPMENT): $(RUNTIME)

@@ -13,6 +13,7 @@ from app.auth.models import AuthSession, User
 from app.core import idempotency
 from app.core.database import ReadSession, utcnow
 from app.core.errors import Forbidden, Unauthorized
+from app.core.policy import authenticates
 from app.core.security import read_access_token
 
 bearer_token = OAuth2PasswordBearer("/api/v1/auth/token", auto_error=False)
@@ -30,6 +31,7 @@ class Identity:
     session_id: UUID
 
 
+@authenticates
 async def current_user(
     request: Request, token: Annotated[str | None, Depends(bearer_token)], read: ReadSession
 ) -> Identity:

@@ -1,7 +1,6 @@
 """Logs: one line an event, human in development, JSON in production, each with its request's id."""
 
 import logging
-import logging.config
 import sys
 import time
 import traceback

@@ -1,27 +1,39 @@
 """Counts and times of requests for Prometheus, by route template: a raw path would be a label without bound."""
 
-from typing import Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
-from prometheus_client import CollectorRegistry, Histogram
 from starlette.types import Scope
+
+if TYPE_CHECKING:
+    from prometheus_client import Histogram
 
 UNKNOWN_ROUTE = "(none)"
 BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 
 
 class RequestMetrics:
-    def __init__(self) -> None:
-        self.registry = CollectorRegistry()
-        self._durations = Histogram(
+    @cached_property
+    def _durations(self) -> "Histogram":
+        # Made with the first request's figures, after its answer: the import would be 2 % of a start.
+        from prometheus_client import CollectorRegistry, Histogram
+
+        return Histogram(
             "http_request_duration_seconds",
             "Time from the request's head to the answer's end.",
             ["method", "route", "status"],
             buckets=BUCKETS_S,
-            registry=self.registry,
+            registry=CollectorRegistry(),
         )
 
     def observe(self, scope: Scope, status: int, seconds: float) -> None:
         self._durations.labels(_method(scope), route_template(scope), status).observe(seconds)
+
+    def exposition(self) -> tuple[bytes, str]:
+        """The text for Prometheus, and its content type."""
+        from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+        return generate_latest(self._durations), CONTENT_TYPE_LATEST
 
 
 def route_template(scope: Scope) -> str:

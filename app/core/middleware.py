@@ -95,12 +95,13 @@ def _log(scope: Scope, status: int, seconds: float) -> None:
 
 
 def _one_line(send: Send) -> Send:
-    """A start that fails says why in one line; Starlette sends the traceback."""
+    """A start that the settings let fail says why in one line; Starlette sends a traceback, which a bug still does."""
 
     async def send_one_line(message: Message) -> None:
         if message["type"] == "lifespan.startup.failed":
-            last = message["message"].strip().splitlines()[-1]
-            message["message"] = last.removeprefix("app.core.migrations.StartupError: ")
+            _, found, reason = message["message"].rpartition("app.core.migrations.StartupError: ")
+            if found:
+                message["message"] = reason.strip()
         await send(message)
 
     return send_one_line

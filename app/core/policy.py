@@ -7,17 +7,35 @@ from fastapi.dependencies.models import Dependant
 from fastapi.routing import RouteContext, iter_route_contexts
 from starlette.routing import BaseRoute
 
-Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
+Function = TypeVar("Function", bound=Callable[..., Any])
 
 
-def public(endpoint: Endpoint) -> Endpoint:
+def public(endpoint: Function) -> Function:
     """Let anybody call this endpoint."""
     endpoint.is_public = True  # ty: ignore[missing-attribute]
     return endpoint
 
 
+def authenticates(dependency: Function) -> Function:
+    """Say of a dependency that it lets only signed-in users through."""
+    dependency.authenticates = True  # ty: ignore[missing-attribute]
+    return dependency
+
+
 def is_public(route: RouteContext) -> bool:
     return getattr(route.endpoint, "is_public", False)
+
+
+def is_declared(endpoint: Any, dependant: Dependant | None) -> bool:
+    """Whether a route says who may call it: everybody, or the signed-in."""
+    return getattr(endpoint, "is_public", False) or (dependant is not None and _authenticates(dependant))
+
+
+def undeclared_routes(routes: Sequence[BaseRoute]) -> Iterator[str]:
+    """The routes, whoever made them, that do not say who may call them."""
+    for route in iter_route_contexts(routes):
+        if not is_declared(route.endpoint, getattr(route, "dependant", None)):
+            yield f"{' '.join(sorted(route.methods or ['*']))} {route.path}"
 
 
 def depends_on(dependant: Dependant, dependency: Callable[..., Any]) -> bool:
@@ -25,10 +43,5 @@ def depends_on(dependant: Dependant, dependency: Callable[..., Any]) -> bool:
     return dependant.call is dependency or any(depends_on(part, dependency) for part in dependant.dependencies)
 
 
-def undeclared_routes(routes: Sequence[BaseRoute], authentication: Callable[..., Any]) -> Iterator[str]:
-    """The routes that neither authenticate nor are public."""
-    for route in iter_route_contexts(routes):
-        dependant = getattr(route, "dependant", None)
-        authenticated = dependant is not None and depends_on(dependant, authentication)
-        if not authenticated and not is_public(route):
-            yield f"{' '.join(sorted(route.methods or ['*']))} {route.path}"
+def _authenticates(dependant: Dependant) -> bool:
+    return getattr(dependant.call, "authenticates", False) or any(map(_authenticates, dependant.dependencies))

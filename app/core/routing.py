@@ -1,6 +1,7 @@
 """The router that every feature uses: FastAPI's, with what each route of the contract owes its clients.
 
-Strict JSON, the ETag of a row's answer, and Idempotency-Key on POST are here so that no feature can forget them.
+Who may call it has to be said. Strict JSON, the ETag of a row's answer and Idempotency-Key on POST come by themselves:
+no feature can forget them.
 """
 
 from collections.abc import Callable
@@ -12,11 +13,17 @@ from fastapi.routing import APIRoute
 
 from app.core import idempotency
 from app.core.etag import etag_of
+from app.core.policy import is_declared
 from app.core.schemas import RowSchema
 from app.core.strict_json import StrictRequest
 
 
 class Route(APIRoute):
+    def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
+        super().__init__(path, endpoint, **options)
+        if not is_declared(endpoint, self.dependant):
+            raise RuntimeError(f"{path}: {self.name} neither takes CurrentUser or Superuser nor says @public")
+
     def get_route_handler(self) -> Callable[[Request], Any]:
         handle = super().get_route_handler()
         answers_a_row = isinstance(self.response_model, type) and issubclass(self.response_model, RowSchema)

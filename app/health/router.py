@@ -56,6 +56,5 @@ async def metrics(request: Request, settings: AppSettings) -> Response:
     """Counts and durations for Prometheus."""
     if not settings.metrics_enabled:
         raise NotFound
-    from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
-
-    return Response(generate_latest(request.app.state.metrics.registry), media_type=CONTENT_TYPE_LATEST)
+    text, media_type = request.app.state.metrics.exposition()
+    return Response(text, media_type=media_type)
