@@ -37,6 +37,11 @@ class AppError(HTTPException):
         super().__init__(self.status, detail or self.default, dict(self.default_headers or {}))
 
 
+class BadRequest(AppError):
+    status = 400
+    default = "The body cannot be read"
+
+
 class Unauthorized(AppError):
     status = 401
     default = "Not authenticated"
@@ -82,6 +87,15 @@ class Invalid(AppError):
     def __init__(self, place: str, field: str, message: str, kind: str = "value_error") -> None:
         super().__init__([{"type": kind, "loc": [place, field], "msg": message}])
         self.message = message
+
+
+def documented(*errors: type[AppError]) -> dict[int | str, dict[str, Any]]:
+    """The errors as OpenAPI's responses."""
+    schema = {"type": "object", "properties": {"detail": {"type": "string"}}, "required": ["detail"]}
+    return {
+        error.status: {"description": error.default, "content": {"application/json": {"schema": schema}}}
+        for error in errors
+    }
 
 
 def add_error_handlers(app: FastAPI) -> None:

@@ -22,6 +22,14 @@ from app.core.errors import Invalid
 HEADER = "idempotency-key"
 _KEY = re.compile(r"[\x21-\x7e]{1,255}")
 
+PARAMETER = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "required": False,
+    "description": "A repeat with the same key gets the first answer, and nothing is done twice",
+    "schema": {"type": "string", "minLength": 1, "maxLength": 255},
+}
+
 Handler = Callable[[Request], Awaitable[Response]]
 
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
 
 from fastapi.dependencies.models import Dependant
-from fastapi.routing import RouteContext, iter_route_contexts
+from fastapi.routing import iter_route_contexts
 from starlette.routing import BaseRoute
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -22,13 +22,13 @@ def authenticates(dependency: Function) -> Function:
     return dependency
 
 
-def is_public(route: RouteContext) -> bool:
-    return getattr(route.endpoint, "is_public", False)
+def is_public(endpoint: Any) -> bool:
+    return getattr(endpoint, "is_public", False)
 
 
 def is_declared(endpoint: Any, dependant: Dependant | None) -> bool:
     """Whether a route says who may call it: everybody, or the signed-in."""
-    return getattr(endpoint, "is_public", False) or (dependant is not None and _authenticates(dependant))
+    return is_public(endpoint) or (dependant is not None and _authenticates(dependant))
 
 
 def undeclared_routes(routes: Sequence[BaseRoute]) -> Iterator[str]:

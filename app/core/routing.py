@@ -12,14 +12,29 @@ from fastapi.responses import Response
 from fastapi.routing import APIRoute
 
 from app.core import idempotency
+from app.core.errors import (
+    AppError,
+    BadRequest,
+    Conflict,
+    ContentTooLarge,
+    Forbidden,
+    NotFound,
+    PreconditionFailed,
+    Unauthorized,
+    Unavailable,
+    documented,
+)
 from app.core.etag import etag_of
-from app.core.policy import is_declared
+from app.core.policy import is_declared, is_public
 from app.core.schemas import RowSchema
 from app.core.strict_json import StrictRequest
 
 
 class Route(APIRoute):
     def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
+        options["responses"] = _errors(path, endpoint, options) | (options.get("responses") or {})
+        if "POST" in (options.get("methods") or ()) and not is_public(endpoint):
+            options["openapi_extra"] = {"parameters": [idempotency.PARAMETER]} | (options.get("openapi_extra") or {})
         super().__init__(path, endpoint, **options)
         if not is_declared(endpoint, self.dependant):
             raise RuntimeError(f"{path}: {self.name} neither takes CurrentUser or Superuser nor says @public")
@@ -41,6 +56,19 @@ class Route(APIRoute):
             return response
 
         return strict
+
+
+def _errors(path: str, endpoint: Callable[..., Any], options: dict[str, Any]) -> dict[int | str, dict[str, Any]]:
+    """What a client of this route has to expect, for the API's document."""
+    methods = set(options.get("methods") or ("GET",))
+    errors: list[type[AppError]] = [] if is_public(endpoint) else [Unauthorized, Forbidden]
+    if path.endswith("}"):
+        errors.append(NotFound)
+    if methods & {"POST", "PUT", "PATCH", "DELETE"}:
+        errors += [BadRequest, Conflict, ContentTooLarge]
+    if methods & {"PUT", "PATCH", "DELETE"}:
+        errors.append(PreconditionFailed)
+    return documented(*errors, Unavailable)
 
 
 class Router(APIRouter):

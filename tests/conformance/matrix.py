@@ -37,7 +37,7 @@ class Operation:
 
     @property
     def policy(self) -> str:
-        if is_public(self.route):
+        if is_public(self.route.endpoint):
             return "public"
         return "superuser" if depends_on(self.route.dependant, superuser) else "user"
 

@@ -35,6 +35,18 @@ async def test_operation_ids_are_unique(world: World) -> None:
     assert len(ids) == len(set(ids))
 
 
+@each(ALL)
+async def test_the_document_tells_what_to_expect(world: World, operation: Operation) -> None:
+    responses = world.schemas.operation(operation.method, operation.path)["responses"]
+    assert ("401" in responses) is (operation.policy != "public")
+    assert ("404" in responses) is operation.is_on_a_row
+    assert "503" in responses
+    headers = world.schemas.operation(operation.method, operation.path).get("parameters", [])
+    takes_key = "Idempotency-Key" in [header["name"] for header in headers]
+    assert takes_key is (operation.method == "POST" and operation.policy != "public")
+    assert ("412" in responses) is (operation.method in ("PUT", "PATCH", "DELETE"))
+
+
 @each(SIGNED_IN)
 async def test_only_the_signed_in(world: World, operation: Operation) -> None:
     await matrix.check_signed_in(world, operation)
