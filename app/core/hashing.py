@@ -44,8 +44,7 @@ class PasswordHasher:
 
     async def verify(self, password: str, hashed: str | None) -> bool:
         """Whether the password is the hash's; without a hash it takes as long, and is False."""
-        matches = await self._run(lambda: verify_password(password, hashed or self._nobody))
-        return matches and hashed is not None
+        return await self._run(lambda: verify_password(password, hashed or self._nobody))
 
     async def _run(self, work: Callable[[], T]) -> T:
         if self._waiting >= MAX_WAITING:

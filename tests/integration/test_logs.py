@@ -2,13 +2,14 @@
 
 import json
 import logging
-from collections.abc import Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator
 from typing import Any
 
 import pytest
 from fastapi import FastAPI
 from sqlalchemy import text
 
+from app.auth.models import User
 from app.core.database import DbSession
 from app.core.errors import describe
 from app.core.logs import configure_logging
@@ -25,38 +26,53 @@ Output = pytest.CaptureFixture[str]
 def quiet_again() -> Iterator[None]:
     yield
     configure_logging(factories.settings())
+    for name in ("sqlalchemy.engine.Engine", "sqlalchemy.pool"):
+        logging.getLogger(name).setLevel(logging.NOTSET)
 
 
-def broken(app: FastAPI, **values: Any) -> FastAPI:
-    """The application with endpoints that fail on values that no log may hold."""
-    router = Router()
-
-    @router.get("/query/{secret}")
-    @public
-    async def query(secret: str, db: DbSession) -> None:
-        await db.execute(text("SELECT nonsense FROM nowhere WHERE x = :secret"), {"secret": secret})
-
-    @router.get("/answer/{secret}", response_model=int)
-    @public
-    async def answer(secret: str) -> Any:
-        return secret
-
-    @router.get("/chain/{secret}")
-    @public
-    async def chain(secret: str, db: DbSession) -> None:
-        try:
-            await query(secret, db)
-        except Exception as error:
-            raise LookupError("looking up") from error
-
-    other = create_app(app.state.settings.model_copy(update=values))
-    other.state.database, other.state.hasher = app.state.database, app.state.hasher
-    other.include_router(router)
-    return other
+router = Router()
 
 
-async def test_a_request_is_one_json_line_with_its_id_and_user(app: FastAPI, capsys: Output) -> None:
-    other = broken(app, log_format="json", log_level="INFO")
+@router.get("/query/{secret}")
+@public
+async def query(secret: str, db: DbSession) -> None:
+    await db.execute(text("SELECT nonsense FROM nowhere WHERE x = :secret"), {"secret": secret})
+
+
+@router.get("/answer/{secret}", response_model=int)
+@public
+async def answer(secret: str) -> Any:
+    return secret
+
+
+@router.get("/chain/{secret}")
+@public
+async def chain(secret: str, db: DbSession) -> None:
+    try:
+        await query(secret, db)
+    except Exception as error:
+        raise LookupError("looking up") from error
+
+
+@pytest.fixture
+async def broken(app: FastAPI) -> AsyncGenerator[Callable[..., FastAPI]]:
+    """Builds the application with other settings, and with endpoints that fail on values that no log may hold."""
+    built: list[FastAPI] = []
+
+    def build(**values: Any) -> FastAPI:
+        other = create_app(app.state.settings.model_copy(update=values))
+        other.state.hasher = app.state.hasher
+        other.include_router(router)
+        built.append(other)
+        return other
+
+    yield build
+    for other in built:
+        await other.state.database.close()
+
+
+async def test_a_request_is_one_json_line_with_its_id_and_user(broken: Callable[..., FastAPI], capsys: Output) -> None:
+    other = broken(log_format="json", log_level="INFO")
     user = await factories.user(other)
     await user.http.get("/api/v1/items?q=secret-query", headers={"X-Request-ID": "my-id"})
     line = json.loads(capsys.readouterr().err.splitlines()[-1])
@@ -73,9 +89,13 @@ async def test_a_request_is_one_json_line_with_its_id_and_user(app: FastAPI, cap
 
 
 @pytest.mark.parametrize("log_format", ["json", "console"])
-async def test_no_line_of_any_level_holds_a_secret(app: FastAPI, capsys: Output, log_format: str) -> None:
-    other = broken(app, log_format=log_format, log_level="DEBUG", debug=True)
+async def test_no_line_of_any_level_holds_a_secret(
+    broken: Callable[..., FastAPI], capsys: Output, log_format: str
+) -> None:
+    other = broken(log_format=log_format, log_level="DEBUG", debug=True)
     user = await factories.user(other)
+    async with other.state.database.sessions.begin() as db:
+        db.add(User(email="secret-owner@example.com", hashed_password="hunter2-hash"))
     for path in ("query", "answer", "chain"):
         answer = await factories.client(other).get(f"/{path}/hunter2-hunter2")
         assert (answer.status_code, answer.json()) == (500, {"detail": "Internal Server Error"})
@@ -85,12 +105,22 @@ async def test_no_line_of_any_level_holds_a_secret(app: FastAPI, capsys: Output,
     assert "unhandled error" in logged
     assert "Traceback" in logged
     assert "LookupError: looking up" in logged
-    for secret in ("hunter2", PASSWORD, "another password", "a wrong one", user.token, "$bcrypt", "eyJ"):
+    assert "INSERT INTO users" in logged
+    for secret in (
+        "hunter2",
+        "secret-owner",
+        PASSWORD,
+        "another password",
+        "a wrong one",
+        user.token,
+        "$bcrypt",
+        "eyJ",
+    ):
         assert secret not in logged
 
 
-async def test_a_line_break_in_a_path_makes_no_second_line(app: FastAPI, capsys: Output) -> None:
-    other = broken(app, log_format="console", log_level="INFO")
+async def test_a_line_break_in_a_path_makes_no_second_line(broken: Callable[..., FastAPI], capsys: Output) -> None:
+    other = broken(log_format="console", log_level="INFO")
     await factories.client(other).get("/a%0Ab%0D%1b[31m")
     logged = capsys.readouterr().err
     assert logged.count("\n") == 1
@@ -108,8 +138,8 @@ def test_an_error_is_told_without_its_values() -> None:
     assert describe(ValueError("what is wrong")) == "ValueError: what is wrong"
 
 
-async def test_the_servers_own_lines_have_the_same_form(app: FastAPI, capsys: Output) -> None:
-    broken(app, log_format="json", log_level="INFO")
+async def test_the_servers_own_lines_have_the_same_form(broken: Callable[..., FastAPI], capsys: Output) -> None:
+    broken(log_format="json", log_level="INFO")
     logging.getLogger("uvicorn.error").info("Started", extra={"color_message": "Started"})
     logged = capsys.readouterr().err
     assert json.loads(logged)["message"] == "Started"
