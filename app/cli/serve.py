@@ -51,5 +51,5 @@ def _say_where(settings: Settings) -> None:
         f"{docs}"
         f"  Try       curl -X POST {address}/api/v1/auth/register -H 'Content-Type: application/json' "
         '-d \'{"email": "you@example.com", "password": "correct horse"}\'\n'
-        "  Next      app create-superuser --email you@example.com\n"
+        "  Next      .venv/bin/app create-superuser --email you@example.com\n"
     )

@@ -23,6 +23,7 @@ MAX_BIG_INTEGER = 2**63 - 1
 SQLITE_BUSY_TIMEOUT_MS = 30_000
 CONNECT_TIMEOUT_S = 5
 POOL_TIMEOUT_S = 10
+POOL_RECYCLE_S = 1800  # sooner than servers and firewalls drop what is idle
 
 
 def can_be_id(value: object) -> bool:
@@ -167,6 +168,7 @@ def _engine(settings: Settings, *, read_only: bool = False) -> AsyncEngine:
         "pool_size": settings.db_pool_size,
         "max_overflow": 0,
         "pool_timeout": POOL_TIMEOUT_S,
+        "pool_recycle": POOL_RECYCLE_S,
         "connect_args": _connect_args(backend, read_only=read_only),
     }
     if read_only:

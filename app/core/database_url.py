@@ -16,7 +16,7 @@ def async_url(address: str) -> URL:
     """The address with its driver: `postgres://h/x` is `postgresql+asyncpg://h/x`.
 
     Raises:
-        ValueError: not an address, or of a database that is not supported.
+        ValueError: not an address, or of a database that cannot be used.
     """
     try:
         url = make_url(address)
@@ -25,6 +25,8 @@ def async_url(address: str) -> URL:
     scheme = url.drivername.partition("+")[0]
     if scheme not in DRIVERS:
         raise ValueError(f"'{scheme}' is not a supported database")
+    if scheme == "sqlite" and url.database in (None, "", ":memory:"):
+        raise ValueError("SQLite in memory is another database for each connection")
     url = url.set(drivername=DRIVERS[scheme])
     if scheme.startswith("postgres"):
         return _with_asyncpg_names(url)

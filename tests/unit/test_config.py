@@ -40,6 +40,8 @@ def faults(environment: pytest.MonkeyPatch, **variables: str) -> list[str]:
         ("PORT", "70000", "a whole number from 1 to 65535"),
         ("ENVIRONMENT", "prod", "development, test or production"),
         ("DATABASE_URL", "oracle://db/x", "postgresql://user:password@host/name"),
+        ("DATABASE_URL", "sqlite://", "sqlite:///./app.db"),
+        ("DATABASE_URL", "sqlite:///:memory:", "sqlite:///./app.db"),
         ("DATABASE_URL", "my database", "postgresql://user:password@host/name"),
         ("DATABASE_URL", "postgresql://h:port/x", "postgresql://user:password@host/name"),
         ("ACCESS_TOKEN_EXPIRE_MINUTES", "0", "from 1 to 1440"),
