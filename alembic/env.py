@@ -5,6 +5,7 @@ from typing import Any, Literal
 
 from alembic import context
 from alembic.autogenerate.api import AutogenContext
+from alembic.operations.ops import DropTableOp, MigrationScript, ModifyTableOps
 from sqlalchemy import Connection, False_, True_
 
 from app import models  # noqa: F401 - registers every table
@@ -29,6 +30,18 @@ def render_item(kind: str, item: Any, autogen: AutogenContext) -> str | Literal[
     return False
 
 
+def leave_indexes_to_their_tables(_context: Any, _revision: Any, scripts: list[MigrationScript]) -> None:
+    """A table that is dropped takes its indexes along; MySQL refuses to drop one that a foreign key needs."""
+    for script in scripts:
+        for operations in (script.upgrade_ops, script.downgrade_ops):
+            if operations is not None:
+                dropped = {part.table_name for part in operations.ops if isinstance(part, DropTableOp)}
+                goes_along = [part for part in operations.ops if isinstance(part, ModifyTableOps)]
+                for part in goes_along:
+                    if part.table_name in dropped:
+                        operations.ops.remove(part)
+
+
 def migrate(connection: Connection) -> None:
     is_sqlite = connection.dialect.name == "sqlite"
     with migration_lock(connection):
@@ -36,6 +49,7 @@ def migrate(connection: Connection) -> None:
             connection=connection,
             target_metadata=Base.metadata,
             render_item=render_item,
+            process_revision_directives=leave_indexes_to_their_tables,
             render_as_batch=is_sqlite,  # SQLite alters a table by copying it
             transactional_ddl=connection.dialect.name != "mysql",
         )

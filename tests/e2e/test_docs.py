@@ -73,6 +73,8 @@ def test_the_quickstart_adds_an_entity(clone: Path) -> None:
     migration = next((clone / "alembic" / "versions").glob("*_notes.py")).read_text()
     assert "server_default=sa.false()" in migration
     assert "LongText()" in migration
+    assert "drop_index" not in migration
+    assert 'mysql_collate="utf8mb4_bin"' in migration
     bash(".venv/bin/ruff check . && .venv/bin/ruff format --check . && .venv/bin/ty check", clone)
 
 

@@ -3,6 +3,7 @@
 import signal
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 from app.core.hashing import NICE
@@ -79,6 +80,9 @@ def _post(server: processes.Server, url: str, body: dict[str, str]) -> int:
 
 def _is_hashing(process: subprocess.Popen[str]) -> bool:
     """Whether a thread of the hasher's runs: the kernel tells its state and priority (proc_pid_stat(5), 3 and 19)."""
-    tasks = Path(f"/proc/{process.pid}/task").glob("*/stat")
-    fields = [task.read_text().rpartition(")")[2].split() for task in tasks]
-    return any(task[16] == str(NICE) and task[0] == "R" for task in fields)
+    for task in Path(f"/proc/{process.pid}/task").glob("*/stat"):
+        with suppress(OSError):  # the thread has ended
+            fields = task.read_text().rpartition(")")[2].split()
+            if (fields[0], fields[16]) == ("R", str(NICE)):
+                return True
+    return False
