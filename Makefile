@@ -8,6 +8,7 @@ EXTRAS ?=
 BIN := .venv/bin
 
 # uv makes .venv from the lock file; where there is none, one is put into .uv by pip.
+UV_VERSION := 0.13.9
 UV := $(shell command -v uv 2>/dev/null || echo .uv/bin/uv)
 # Bytecode at the installation: where PYTHONDONTWRITEBYTECODE is set, each start would compile 700 modules anew.
 SYNC = $(UV) sync --quiet --frozen --inexact --compile-bytecode --python $(BIN)/python
@@ -46,7 +47,7 @@ check-lock: $(DEVELOPMENT)
 	@$(EXPORT) | cmp --silent - requirements.txt \
 		|| { echo "requirements.txt is not what uv.lock says: run 'make lock'"; exit 1; }
 
-EXPORT = $(UV) export --quiet --frozen --no-dev --no-emit-project --no-header
+EXPORT = $(UV) export --quiet --frozen --no-dev --no-emit-project --no-header --no-annotate
 
 .PHONY: check-pip
 check-pip: $(DEVELOPMENT) ## Install requirements.txt with pip into an empty venv and serve from it
@@ -75,7 +76,7 @@ $(RUNTIME): uv.lock pyproject.toml
 		echo "Groundwork needs Python 3.11 or newer; '$(PYTHON)' is $$($(PYTHON) --version 2>&1 || echo not there)." \
 		     "Name another: make $(or $(MAKECMDGOALS),run) PYTHON=python3.12"; exit 1; }
 	@test -x $(UV) || command -v $(UV) >/dev/null || { echo "Getting uv ..."; \
-		$(PYTHON) -m venv .uv && .uv/bin/pip install --quiet --disable-pip-version-check uv; }
+		$(PYTHON) -m venv .uv && .uv/bin/pip install --quiet --disable-pip-version-check uv==$(UV_VERSION); }
 	@test -x $(BIN)/python || { echo "Making .venv ..."; $(UV) venv --quiet --python $(PYTHON) .venv; }
 	@$(SYNC) --no-dev $(addprefix --extra ,$(EXTRAS))
 	@$(BIN)/python -m compileall -q app

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Mapping
+from socket import gaierror
 from typing import Any, ClassVar
 
 from fastapi import FastAPI, Request
@@ -103,13 +104,11 @@ def add_error_handlers(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, _validation_error)
     app.add_exception_handler(IntegrityError, _integrity_error)
     app.add_exception_handler(DBAPIError, _database_error)
-    for gone in (PoolTimeoutError, OSError, TimeoutError):
-        app.add_exception_handler(gone, _database_gone)
+    for gone in (PoolTimeoutError, ConnectionError, TimeoutError, gaierror):  # the drivers' own, at connecting
+        app.add_exception_handler(gone, _unavailable)
 
 
 def render(error: HTTPException) -> Response:
-    if error.status_code in (204, 304):
-        return Response(status_code=error.status_code, headers=error.headers)
     return JSONResponse({"detail": error.detail}, error.status_code, error.headers)
 
 
@@ -149,7 +148,7 @@ async def _database_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, DBAPIError)
     if not _is_passing(error):
         raise error
-    return await _database_gone(request, error)
+    return await _unavailable(request, error)
 
 
 def _is_passing(error: DBAPIError) -> bool:
@@ -165,8 +164,8 @@ def _is_passing(error: DBAPIError) -> bool:
     )
 
 
-async def _database_gone(_request: Request, error: Exception) -> Response:
-    logger.error("the database cannot be used", extra={"error": describe(error)})
+async def _unavailable(_request: Request, error: Exception) -> Response:
+    logger.error("cannot be served now", extra={"error": describe(error)})
     return render(Unavailable())
 
 

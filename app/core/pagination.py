@@ -20,6 +20,7 @@ from app.core.database import MAX_BIG_INTEGER, MAX_INTEGER, AnySelect, Reader, R
 from app.core.errors import Invalid
 
 MAX_LIMIT = 100
+MAX_CURSOR_LENGTH = 6000  # a thousand code points in base64; servers take a URL of 8 KB
 
 
 class ListQuery(BaseModel):
@@ -39,7 +40,7 @@ class ListQuery(BaseModel):
     limit: int = Field(MAX_LIMIT, ge=1, le=MAX_LIMIT)
     sort: str | None = Field(None, max_length=200, description="Fields with commas between; - for descending")
     q: str | None = Field(None, min_length=1, max_length=200, description="Text to search for")
-    cursor: str | None = Field(None, max_length=2000, description="Where the last page ended: from its Link header")
+    cursor: str | None = Field(None, max_length=MAX_CURSOR_LENGTH, description="Where the last page ended")
     count: bool = Field(False, description="Answer with X-Total-Count")
 
 
@@ -153,7 +154,7 @@ def _after(keys: Sequence[Key], query: ListQuery) -> ColumnElement[bool]:
 def _encode(keys: Sequence[Key], row: Row) -> str:
     """The cursor: opaque, and nothing that the client did not just read."""
     values = to_jsonable_python([getattr(row, key.name) for key in keys])
-    text = json.dumps([_signature(keys), *values], separators=(",", ":"))
+    text = json.dumps([_signature(keys), *values], separators=(",", ":"), ensure_ascii=False)
     return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
 
 

@@ -148,6 +148,11 @@ async def test_a_bad_query_is_422_and_names_the_parameter(user: Actor, query: st
     assert response.json()["detail"][0]["loc"] == ["query", field]
 
 
+async def test_a_cursor_holds_the_longest_text(user: Actor) -> None:
+    items = [await factories.item(user, title="🐎" * 199 + letter) for letter in "abc"]
+    assert [row for page in await pages(user.http, f"{ITEMS}?limit=1&sort=title") for row in page] == items
+
+
 async def test_a_cursor_is_good_for_its_own_order_only(user: Actor, items: list[dict[str, Any]]) -> None:
     url = (await user.http.get(f"{ITEMS}?limit=1&sort=title")).links["next"]["url"]
     for changed in (url.replace("sort=title", "sort=-title"), url.replace("sort=title", "sort=id"), f"{url}&skip=1"):
