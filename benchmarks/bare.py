@@ -1,4 +1,4 @@
-"""What a start is compared with: FastAPI and async SQLAlchemy with two endpoints, as their tutorials write it."""
+"""What a start is compared with: FastAPI and async SQLAlchemy with three endpoints, as their tutorials write it."""
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager

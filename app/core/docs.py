@@ -12,15 +12,13 @@ from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, Response
 from app.core.errors import NotFound
 from app.core.policy import public
 
+OPENAPI_URL = "/openapi.json"
 ASSETS = {
     "swagger-ui-bundle.js": "text/javascript",
     "swagger-ui.css": "text/css",
     "favicon-32x32.png": "image/png",
 }
 _INLINE_SCRIPT = re.compile(rb"<script>(.*?)</script>", re.DOTALL)
-
-
-OPENAPI_URL = "/openapi.json"
 
 
 def add_docs(app: FastAPI) -> None:

@@ -8,20 +8,15 @@ from typing import Any, ClassVar
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
-from sqlalchemy.exc import DBAPIError, IntegrityError, InterfaceError, OperationalError, ProgrammingError
+from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from starlette.exceptions import HTTPException
+
+from app.core.database_errors import describe, is_passing
 
 logger = logging.getLogger("app.errors")
 
 RETRY_AFTER_S = 1
-
-# PostgreSQL's classes: connection exception, transaction rollback, insufficient resources, lock not available,
-# operator intervention (https://www.postgresql.org/docs/current/errcodes-appendix.html).
-_PASSING_SQLSTATES = ("08", "40", "53", "55P03", "57")
-_PASSING_SQLITE = ("SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_FULL", "SQLITE_IOERR", "SQLITE_CANTOPEN")
-# Too many connections, shutdown, lock wait timeout, deadlock, interrupted, killed, and the client's own 20xx.
-_PASSING_MYSQL = {1040, 1053, 1205, 1213, 1317, 1927, 2002, 2003, 2006, 2013, 2014, 4031}
 
 # A field's name in an error is the client's own text; this much of it is enough to find it.
 MAX_NAME_LENGTH = 64
@@ -139,46 +134,19 @@ def _message(fault: Mapping[str, Any]) -> str:
     return fault["msg"]
 
 
-async def _integrity_error(_request: Request, _error: Exception) -> Response:
+async def _integrity_error(_request: Request, error: Exception) -> Response:
     """A unique or foreign key that the database refused: somebody else was first."""
+    logger.warning("the database refused a row", extra={"error": describe(error)})
     return render(Conflict())
 
 
 async def _database_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, DBAPIError)
-    if not _is_passing(error):
+    if not is_passing(error):
         raise error
     return await _unavailable(request, error)
-
-
-def _is_passing(error: DBAPIError) -> bool:
-    """Whether the same request may succeed in a moment: the database is away, full, or chose another's transaction."""
-    original = error.orig
-    number = original.args[0] if original is not None and original.args else None
-    return (
-        error.connection_invalidated
-        or isinstance(error, InterfaceError)
-        or str(getattr(original, "sqlstate", None)).startswith(_PASSING_SQLSTATES)
-        or str(getattr(original, "sqlite_errorname", None)).startswith(_PASSING_SQLITE)
-        or number in _PASSING_MYSQL
-    )
 
 
 async def _unavailable(_request: Request, error: Exception) -> Response:
     logger.error("cannot be served now", extra={"error": describe(error)})
     return render(Unavailable())
-
-
-# Libraries whose words can hold a row, a parameter or an input: PostgreSQL says "Failing row contains (...)".
-_TALKATIVE = ("sqlalchemy", "asyncpg", "asyncmy", "sqlite3", "aiosqlite", "pydantic", "fastapi")
-
-
-def describe(error: BaseException) -> str:
-    """The error in one line without a stored or sent value in it."""
-    if isinstance(error, DBAPIError):
-        code = getattr(error.orig, "sqlstate", None) or getattr(error.orig, "sqlite_errorname", None) or ""
-        words = str(error.orig).splitlines()[0] if isinstance(error, OperationalError | ProgrammingError) else ""
-        return " ".join(filter(None, (f"{type(error.orig).__name__}:", code, words, error.statement)))
-    if type(error).__module__.startswith(_TALKATIVE):
-        return type(error).__name__
-    return f"{type(error).__name__}: {error}"

@@ -6,10 +6,10 @@ import time
 import traceback
 from contextvars import ContextVar
 from types import TracebackType
-from typing import Any
+from typing import Any, TextIO
 
 from app.core.config import Settings
-from app.core.errors import describe
+from app.core.database_errors import describe
 
 request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
 
@@ -17,6 +17,10 @@ request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
 QUIET = ("uvicorn.access", "aiosqlite", "asyncmy", "asyncpg", "alembic.runtime.plugins")
 
 _STANDARD = {*vars(logging.makeLogRecord({})), "message", "asctime", "color_message"}
+
+
+class _Handler(logging.StreamHandler[TextIO]):
+    """The application's own; one made for other settings takes its place."""
 
 
 class _RequestId(logging.Filter):
@@ -55,14 +59,13 @@ def format_exception(exc_info: tuple[type[BaseException], BaseException, Traceba
 
 def configure_logging(settings: Settings) -> None:
     """Sends every logger's lines, the server's too, to standard error in one form."""
-    handler = logging.StreamHandler(sys.stderr)
+    handler = _Handler(sys.stderr)
     handler.setFormatter(_json_formatter() if settings.logs_as_json else ConsoleFormatter())
     handler.addFilter(_RequestId())
     root = logging.getLogger()
     for old in root.handlers[:]:
-        if isinstance(old.formatter, ConsoleFormatter) or getattr(old, "from_groundwork", False):
+        if isinstance(old, _Handler):
             root.removeHandler(old)
-    handler.from_groundwork = True  # ty: ignore[missing-attribute]
     root.addHandler(handler)
     root.setLevel(settings.log_level)
     for name in ("uvicorn", "uvicorn.error", "uvicorn.access"):

@@ -4,6 +4,7 @@ import asyncio
 import re
 from collections.abc import Generator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
 from sqlalchemy import Connection, text
@@ -11,7 +12,7 @@ from sqlalchemy.exc import DBAPIError
 
 from app.core.config import Settings
 from app.core.database import Database
-from app.core.errors import describe
+from app.core.database_errors import describe
 
 ROOT = Path(__file__).resolve().parents[2]
 VERSIONS = ROOT / "alembic" / "versions"
@@ -32,6 +33,7 @@ def heads() -> set[str]:
     return revisions - followed
 
 
+@cache
 def _revisions() -> tuple[set[str], set[str]]:
     """All revisions, and those that another follows. Read from the files: importing Alembic takes half a second."""
     revisions: set[str] = set()
@@ -71,7 +73,7 @@ async def prepare(settings: Settings, database: Database) -> None:
     try:
         if await is_behind(database):
             await asyncio.to_thread(upgrade, settings)
-    except (DBAPIError, OSError, TimeoutError) as error:
+    except (DBAPIError, OSError, TimeoutError, TypeError) as error:  # TypeError: a parameter that the driver has not
         raise StartupError(f"DATABASE_URL: {where} cannot be used: {describe(error)}") from error
 
 

@@ -70,6 +70,7 @@ def test_a_bad_setting_is_one_line(tmp_path: Path, sqlite: dict[str, str]) -> No
     ("name", "address"),
     [
         ("migrate", "mysql://nobody:secret@127.0.0.1:1/nothing"),
+        ("migrate", "postgresql://nobody:secret@127.0.0.1:1/nothing?no_such_parameter=1"),
         ("serve", "sqlite:////no/such/folder/app.db"),
     ],
 )

@@ -2,16 +2,18 @@
 
 import json
 import logging
+import sqlite3
 from collections.abc import AsyncGenerator, Callable, Iterator
 from typing import Any
 
 import pytest
 from fastapi import FastAPI
 from sqlalchemy import text
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, OperationalError, ProgrammingError
 
 from app.auth.models import User
 from app.core.database import DbSession
-from app.core.errors import describe
+from app.core.database_errors import describe
 from app.core.logs import configure_logging
 from app.core.policy import public
 from app.core.routing import Router
@@ -127,13 +129,45 @@ async def test_a_line_break_in_a_path_makes_no_second_line(broken: Callable[...,
     assert "GET /a%0Ab%0D%1b[31m" in logged
 
 
-def test_an_error_is_told_without_its_values() -> None:
-    import sqlite3
+class Original(Exception):
+    """A driver's error."""
 
-    from sqlalchemy.exc import IntegrityError
+    def __init__(self, *args: object, sqlstate: str | None = None) -> None:
+        super().__init__(*args)
+        self.sqlstate = sqlstate
 
-    error = IntegrityError("INSERT INTO x VALUES (?)", ("secret",), sqlite3.IntegrityError("UNIQUE secret"))
-    assert "secret" not in describe(error)
+
+@pytest.mark.parametrize(
+    ("kind", "original"),
+    [
+        (IntegrityError, Original("UNIQUE constraint failed: secret")),
+        (ProgrammingError, Original("Error binding parameter 1: secret")),
+        (DataError, Original('invalid input for query argument $1: "secret"', sqlstate="22P02")),
+        (IntegrityError, Original("null value ...\nDETAIL:  Failing row contains (1, secret)", sqlstate="23502")),
+        (OperationalError, Original(1366, "Incorrect string value: 'secret' for column 'title'")),
+        (ProgrammingError, Original(1064, "You have an error in your SQL syntax near 'secret'", sqlstate="42000")),
+    ],
+)
+def test_an_error_is_told_without_its_values(kind: type[DBAPIError], original: Original) -> None:
+    told = describe(kind("INSERT INTO x VALUES (?)", ("secret",), original))
+    assert "secret" not in told
+    assert "INSERT INTO x VALUES (?)" in told
+
+
+@pytest.mark.parametrize(
+    "original",
+    [
+        Original("no such table: nowhere"),
+        Original('database "nowhere" does not exist', sqlstate="3D000"),
+        Original(1049, "Unknown database 'nowhere'", sqlstate="42000"),
+        Original(2003, "Can't connect to MySQL server on 'nowhere'"),
+    ],
+)
+def test_an_error_about_a_name_is_told_in_its_words(original: Original) -> None:
+    assert "nowhere" in describe(OperationalError(None, None, original))
+
+
+def test_another_librarys_error_is_told_by_its_class() -> None:
     assert describe(sqlite3.Error("secret")) == "Error"
     assert describe(ValueError("what is wrong")) == "ValueError: what is wrong"
 

@@ -1,0 +1,59 @@
+"""What a database's error means, and what of it may be told: the drivers each say it in their own way."""
+
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+
+# PostgreSQL's classes: connection exception, transaction rollback, insufficient resources, lock not available,
+# operator intervention (https://www.postgresql.org/docs/current/errcodes-appendix.html).
+_PASSING_SQLSTATES = ("08", "40", "53", "55P03", "57")
+_PASSING_SQLITE = ("SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_FULL", "SQLITE_IOERR", "SQLITE_CANTOPEN")
+# Too many connections, shutdown, lock wait timeout, deadlock, interrupted, killed, and the client's own 20xx.
+_PASSING_MYSQL = {1040, 1053, 1205, 1213, 1317, 1927, 2002, 2003, 2006, 2013, 2014, 4031}
+
+# What names a connection, an account, a table or a column, and no value: PostgreSQL's classes of those, MySQL's server
+# errors up to 1049 and two more, and its client's. MySQL's syntax errors quote the parameters.
+_PLAIN_SQLSTATES = ("08", "28", "3D", "42", "53", "57")
+_PLAIN_MYSQL = {*range(1000, 1050), 1054, 1146, *range(2000, 3000)}
+
+# Libraries whose words can hold a row, a parameter or an input: PostgreSQL says "Failing row contains (...)".
+_TALKATIVE = ("sqlalchemy", "asyncpg", "asyncmy", "sqlite3", "aiosqlite", "pydantic", "fastapi")
+
+
+def is_passing(error: DBAPIError) -> bool:
+    """Whether the same request may succeed in a moment: the database is away, full, or chose another's transaction."""
+    if error.connection_invalidated or isinstance(error, InterfaceError):
+        return True
+    if (number := _mysql_number(error)) is not None:
+        return number in _PASSING_MYSQL
+    return _sqlstate(error).startswith(_PASSING_SQLSTATES) or _sqlite_name(error).startswith(_PASSING_SQLITE)
+
+
+def describe(error: BaseException) -> str:
+    """The error in one line without a stored or sent value in it."""
+    if isinstance(error, DBAPIError):
+        code = _sqlstate(error) or _sqlite_name(error)
+        words = str(error.orig).partition("\n")[0] if _is_plain(error) else None
+        return " ".join(filter(None, (f"{type(error.orig).__name__}:", code, words, error.statement)))
+    if type(error).__module__.startswith(_TALKATIVE):
+        return type(error).__name__
+    return f"{type(error).__name__}: {error}"
+
+
+def _is_plain(error: DBAPIError) -> bool:
+    if (number := _mysql_number(error)) is not None:
+        return number in _PLAIN_MYSQL
+    if sqlstate := _sqlstate(error):
+        return sqlstate.startswith(_PLAIN_SQLSTATES)
+    return isinstance(error, OperationalError)  # SQLite's: a missing table or file, a lock
+
+
+def _mysql_number(error: DBAPIError) -> int | None:
+    number = error.orig.args[0] if error.orig is not None and error.orig.args else None
+    return number if isinstance(number, int) else None
+
+
+def _sqlstate(error: DBAPIError) -> str:
+    return getattr(error.orig, "sqlstate", None) or ""
+
+
+def _sqlite_name(error: DBAPIError) -> str:
+    return getattr(error.orig, "sqlite_errorname", None) or ""
