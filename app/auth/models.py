@@ -3,7 +3,7 @@
 from datetime import datetime
 from uuid import UUID, uuid4
 
-from sqlalchemy import String, Uuid, delete, false, func, select, true
+from sqlalchemy import String, Uuid, delete, false, select, true
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -57,5 +57,5 @@ async def keep_a_superuser(db: AsyncSession) -> None:
         Conflict: nobody is left who could administer the accounts.
     """
     await db.flush()
-    if await db.scalar(select(func.count()).select_from(User).where(User.is_superuser, User.is_active)) == 0:
+    if await db.scalar(select(User.id).where(User.is_superuser, User.is_active).limit(1)) is None:
         raise Conflict("The last superuser cannot be removed, demoted or deactivated")
