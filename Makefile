@@ -54,7 +54,7 @@ check-pip: $(DEVELOPMENT) ## Install requirements.txt with pip into an empty ven
 	@$(BIN)/python -m tests.check_pip
 
 .PHONY: lock
-lock: $(DEVELOPMENT) ## Write uv.lock and requirements.txt anew from pyproject.toml
+lock: | $(UV) ## Write uv.lock and requirements.txt anew from pyproject.toml
 	$(UV) lock --quiet
 	$(EXPORT) > requirements.txt
 
@@ -71,17 +71,22 @@ bench-start: $(DEVELOPMENT) ## Compare the time to the first answer with a bare 
 clean: ## Remove .venv and what tools left behind; keep .env and the database
 	rm -rf .venv .uv .ruff_cache .coverage*
 
-$(RUNTIME): uv.lock pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
-		echo "Groundwork needs Python 3.11 or newer; '$(PYTHON)' is $$($(PYTHON) --version 2>&1 || echo not there)." \
-		     "Name another: make $(or $(MAKECMDGOALS),run) PYTHON=python3.12"; exit 1; }
-	@test -x $(UV) || command -v $(UV) >/dev/null || { echo "Getting uv ..."; \
-		$(PYTHON) -m venv .uv && .uv/bin/pip install --quiet --disable-pip-version-check uv==$(UV_VERSION); }
+$(RUNTIME): uv.lock pyproject.toml | check-python $(UV)
 	@test -x $(BIN)/python || { echo "Making .venv ..."; $(UV) venv --quiet --python $(PYTHON) .venv; }
-	@$(SYNC) --no-dev $(addprefix --extra ,$(EXTRAS))
+	@$(SYNC) --no-dev --group generator $(addprefix --extra ,$(EXTRAS))
 	@$(BIN)/python -m compileall -q app
 	@touch $@
 
 $(DEVELOPMENT): $(RUNTIME)
 	@$(SYNC)
 	@touch $@
+
+.uv/bin/uv: | check-python
+	@echo "Getting uv ..."
+	@$(PYTHON) -m venv .uv && .uv/bin/pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+
+.PHONY: check-python
+check-python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+		echo "Groundwork needs Python 3.11 or newer; '$(PYTHON)' is $$($(PYTHON) --version 2>&1 || echo not there)." \
+		     "Name another: make $(or $(MAKECMDGOALS),run) PYTHON=python3.12"; exit 1; }
