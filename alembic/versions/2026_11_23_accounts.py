@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import sqlalchemy as sa
 from alembic import op
 
-from app.core.database import ExactString, LongText, UTCDateTime
+from app.core.columns import ExactString, LongText, UTCDateTime
 
 revision: str = "a1c0de5e0001"
 down_revision: str | Sequence[str] | None = None

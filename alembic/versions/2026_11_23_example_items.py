@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import sqlalchemy as sa
 from alembic import op
 
-from app.core.database import LongText, UTCDateTime
+from app.core.columns import LongText, UTCDateTime
 
 revision: str = "e7a3b1e50002"
 down_revision: str | Sequence[str] | None = "a1c0de5e0001"

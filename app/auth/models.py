@@ -7,7 +7,8 @@ from sqlalchemy import String, Uuid, delete, false, select, true
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
-from app.core.database import Base, ExactString, utcnow
+from app.core.columns import ExactString
+from app.core.database import Base, utcnow
 from app.core.errors import Conflict
 from app.core.ownership import BelongsToUser
 

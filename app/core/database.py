@@ -9,11 +9,11 @@ from types import SimpleNamespace
 from typing import Annotated, Any
 
 from fastapi import Depends, Request
-from sqlalchemy import DateTime, Dialect, MetaData, Select, String, Text, event, func, select
+from sqlalchemy import MetaData, Select, event, func, select
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.orm import DeclarativeBase
-from sqlalchemy.types import TypeDecorator, TypeEngine
 
+from app.core.columns import UTCDateTime
 from app.core.config import Settings, SettingsError
 
 # The largest value of an INTEGER column on PostgreSQL and MySQL; no row has a larger id.
@@ -33,67 +33,6 @@ def can_be_id(value: object) -> bool:
 
 def utcnow() -> datetime:
     return datetime.now(UTC)
-
-
-class UTCDateTime(TypeDecorator[datetime]):
-    """An aware UTC datetime with microseconds, on databases that keep neither by themselves too.
-
-    Raises:
-        ValueError: a naive datetime is written.
-    """
-
-    impl = DateTime(timezone=True)
-    cache_ok = True
-    python_type = datetime
-
-    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
-        if dialect.name == "mysql":
-            from sqlalchemy.dialects.mysql import DATETIME  # 0.1 s of a start that needs no MySQL
-
-            return dialect.type_descriptor(DATETIME(fsp=6))
-        return dialect.type_descriptor(DateTime(timezone=True))
-
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        if value is None:
-            return None
-        if value.tzinfo is None:
-            raise ValueError("a datetime without a time zone cannot be stored; use datetime.now(UTC)")
-        value = value.astimezone(UTC)
-        return value if dialect.name == "postgresql" else value.replace(tzinfo=None)
-
-    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
-        if value is None or value.tzinfo is not None:
-            return value
-        return value.replace(tzinfo=UTC)
-
-
-class ExactString(TypeDecorator[str]):
-    """A string that equals only itself: no database's collation folds case or accents in it."""
-
-    impl = String
-    cache_ok = True
-
-    def __init__(self, length: int) -> None:
-        super().__init__(length)
-        self.length = length
-
-    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
-        collation = {"postgresql": "C", "mysql": "utf8mb4_bin"}.get(dialect.name)
-        return dialect.type_descriptor(String(self.length, collation=collation))
-
-
-class LongText(TypeDecorator[str]):
-    """Text of any length: MySQL's TEXT ends at 64 KiB, the other databases' does not."""
-
-    impl = Text
-    cache_ok = True
-
-    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
-        if dialect.name == "mysql":
-            from sqlalchemy.dialects.mysql import MEDIUMTEXT
-
-            return dialect.type_descriptor(MEDIUMTEXT())
-        return dialect.type_descriptor(Text())
 
 
 AnySelect = Select[*tuple[Any, ...]]

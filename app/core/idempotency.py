@@ -16,7 +16,8 @@ from sqlalchemy import ForeignKey, String, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
-from app.core.database import Base, ExactString, LongText, Reader, utcnow
+from app.core.columns import ExactString, LongText
+from app.core.database import Base, Reader, utcnow
 from app.core.errors import Invalid
 
 HEADER = "idempotency-key"

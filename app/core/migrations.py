@@ -78,13 +78,15 @@ async def prepare(settings: Settings, database: Database) -> None:
 
 
 def upgrade(settings: Settings) -> None:
-    """Bring the database to the newest revision; returns when it is there, whoever did it.
+    """Bring the database to the newest revisions; returns when it is there, whoever did it.
+
+    There are several after a merge with a newer template; nothing says that one waits for the other.
 
     Runs an event loop of its own: not to be called from one.
     """
     from alembic import command
 
-    command.upgrade(alembic_config(settings), "head")
+    command.upgrade(alembic_config(settings), "heads")
 
 
 def alembic_config(settings: Settings):  # noqa: ANN201 - importing Alembic for its name costs half a second

@@ -3,7 +3,8 @@
 from sqlalchemy import String, false
 from sqlalchemy.orm import Mapped, mapped_column
 
-from app.core.database import Base, LongText
+from app.core.columns import LongText
+from app.core.database import Base
 from app.core.ownership import Owned
 
 

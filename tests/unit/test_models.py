@@ -7,7 +7,8 @@ from sqlalchemy import Boolean, Integer, String
 from sqlalchemy.dialects import sqlite
 
 from app.auth.models import User
-from app.core.database import Base, ExactString, LongText, UTCDateTime
+from app.core.columns import ExactString, LongText, UTCDateTime
+from app.core.database import Base
 from app.examples.models import ExampleItem
 
 USERS = {
