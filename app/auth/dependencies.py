@@ -13,7 +13,7 @@ from app.auth.models import AuthSession, User
 from app.core import idempotency
 from app.core.database import ReadSession, utcnow
 from app.core.errors import Forbidden, Unauthorized
-from app.core.policy import authenticates
+from app.core.policy import authenticates, for_superusers
 from app.core.security import read_access_token
 
 bearer_token = OAuth2PasswordBearer("/api/v1/auth/token", auto_error=False)
@@ -61,6 +61,7 @@ async def current_user(
 CurrentUser = Annotated[Identity, Depends(current_user)]
 
 
+@for_superusers
 async def superuser(user: CurrentUser) -> Identity:
     if not user.is_superuser:
         raise Forbidden("Not authorized: this is for superusers")

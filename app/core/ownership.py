@@ -2,39 +2,51 @@
 
 | resource | own | others' | superuser |
 | view, update, delete | yes | 403 | yes |
+
+A model with `public_read = True` may be viewed by everybody; one without an owner is the superusers'.
 """
 
 import re
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar
 
-from sqlalchemy import ForeignKey, Select, select
+from sqlalchemy import ForeignKey, Select, false, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.core.database import Reader, Row, can_be_id, utcnow
-from app.core.errors import Forbidden, NotFound
+from app.core.errors import Forbidden, Invalid, NotFound
 
 
 def _created_at(context: Any) -> datetime:
     return context.get_current_parameters()["created_at"]
 
 
-class BelongsToUser:
-    """A row with an owner; it goes when its user goes."""
+class Guarded:
+    """A row that not everybody may see."""
+
+    public_read: ClassVar[bool] = False
 
     if TYPE_CHECKING:
         id: Any  # each model's own
 
+
+class BelongsToUser(Guarded):
+    """A row with an owner; it goes when its user goes."""
+
     user_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), index=True, sort_order=-1)
 
 
-class Owned(BelongsToUser):
-    """The columns of an entity that belongs to a user."""
+class Entity(Guarded):
+    """The columns of every entity. Without an owner its rows are the superusers'."""
 
     id: Mapped[int] = mapped_column(primary_key=True, sort_order=-2)
     created_at: Mapped[datetime] = mapped_column(default=utcnow, sort_order=1)
     updated_at: Mapped[datetime] = mapped_column(default=_created_at, onupdate=utcnow, sort_order=2)
+
+
+class Owned(BelongsToUser, Entity):
+    """The columns of an entity that belongs to a user."""
 
 
 class Caller(Protocol):
@@ -44,44 +56,80 @@ class Caller(Protocol):
     def is_superuser(self) -> bool: ...
 
 
-Model = TypeVar("Model", bound=BelongsToUser)
+Model = TypeVar("Model", bound=Guarded)
 
 
-def visible_to(caller: Caller, model: type[Model]) -> Select[Model]:
-    """The rows that the caller may see."""
+def visible_to(caller: Caller | None, model: type[Model]) -> Select[Model]:
+    """The rows that the caller may see; None is whoever has not signed in."""
     statement = select(model)
-    return statement if caller.is_superuser else statement.where(model.user_id == caller.id)
+    if model.public_read or (caller is not None and caller.is_superuser):
+        return statement
+    if caller is None or not issubclass(model, BelongsToUser):
+        return statement.where(false())
+    return statement.where(model.user_id == caller.id)
 
 
-async def read_row(read: Reader, model: type[BelongsToUser], row_id: Any, caller: Caller) -> Row:
-    """The row, to read.
+async def read_row(read: Reader, model: type[Guarded], row_id: Any, caller: Caller | None, **parent: Any) -> Row:
+    """The row, to read. `parent` is the column that says what it stands below, and the id there: `item_id=7`.
 
     Raises:
         NotFound: there is none.
-        Forbidden: it is another's.
+        Forbidden: the caller may not see it.
     """
-    row = await read.one(select(model).where(model.id == row_id)) if can_be_id(row_id) else None
-    return _checked(row, model, caller)
+    row = await read.one(_by_id(model, row_id, parent)) if _can_be(row_id, parent) else None
+    if row is None:
+        raise _not_found(model)
+    if not model.public_read:
+        require_owner(caller, row)
+    return row
 
 
-async def lock_row(db: AsyncSession, model: type[Model], row_id: Any, caller: Caller) -> Model:
+async def lock_row(db: AsyncSession, model: type[Model], row_id: Any, caller: Caller, **parent: Any) -> Model:
     """The row, to change or delete: nobody else changes it before this transaction ends.
 
     Raises:
         NotFound: there is none.
         Forbidden: it is another's.
     """
-    statement = select(model).where(model.id == row_id).with_for_update()
-    row = (await db.scalars(statement)).one_or_none() if can_be_id(row_id) else None
-    return _checked(row, model, caller)
-
-
-def _checked(row: Any, model: type[Any], caller: Caller) -> Any:
+    statement = _by_id(model, row_id, parent).with_for_update()
+    row = (await db.scalars(statement)).one_or_none() if _can_be(row_id, parent) else None
     if row is None:
-        raise NotFound(f"{_words(model.__name__)} not found")
-    if not caller.is_superuser and row.user_id != caller.id:
-        raise Forbidden("Not authorized to access this resource")
+        raise _not_found(model)
+    require_owner(caller, row)
     return row
+
+
+def require_owner(caller: Caller | None, row: Any) -> None:
+    """Raises Forbidden when the row is neither the caller's nor the caller a superuser."""
+    is_own = caller is not None and getattr(row, "user_id", None) == caller.id
+    if not is_own and not (caller is not None and caller.is_superuser):
+        raise Forbidden("Not authorized to access this resource")
+
+
+async def require_visible(db: AsyncSession, caller: Caller, model: type[Guarded], **references: int | None) -> None:
+    """One may only refer to what one may see: `project_id=body.project_id`. None refers to nothing.
+
+    Raises:
+        Invalid: there is no such row, or not for the caller; which of the two is not told.
+    """
+    for field, row_id in references.items():
+        if row_id is not None:
+            found = await db.scalar(visible_to(caller, model).where(model.id == row_id).with_only_columns(model.id))
+            if found is None:
+                raise Invalid("body", field, f"{_words(model.__name__)} not found", "reference")
+
+
+def _by_id(model: type[Model], row_id: Any, parent: dict[str, Any]) -> Select[Model]:
+    statement = select(model).where(model.id == row_id)
+    return statement.where(*(getattr(model, name) == value for name, value in parent.items()))
+
+
+def _can_be(row_id: Any, parent: dict[str, Any]) -> bool:
+    return can_be_id(row_id) and all(map(can_be_id, parent.values()))
+
+
+def _not_found(model: type[Any]) -> NotFound:
+    return NotFound(f"{_words(model.__name__)} not found")
 
 
 def _words(name: str) -> str:

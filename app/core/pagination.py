@@ -7,17 +7,20 @@ import base64
 import json
 from collections.abc import Sequence
 from datetime import datetime
+from decimal import Decimal
 from functools import cache
 from typing import Annotated, Any, ClassVar, NamedTuple
 
 from fastapi import Depends, Request, Response
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 from pydantic_core import to_jsonable_python
 from sqlalchemy import BigInteger, ColumnElement, and_, false, literal, or_
 from sqlalchemy.orm import InstrumentedAttribute
 
+from app.core.columns import ExactDecimal
 from app.core.database import MAX_BIG_INTEGER, MAX_INTEGER, AnySelect, Reader, Row
 from app.core.errors import Invalid
+from app.core.schemas import UtcDatetime
 
 MAX_LIMIT = 100
 MAX_CURSOR_LENGTH = 6000  # a thousand code points in base64; servers take a URL of 8 KB
@@ -30,7 +33,7 @@ class ListQuery(BaseModel):
     for its endpoint to apply, in `filtered_by_the_endpoint`.
     """
 
-    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True, allow_inf_nan=False)
 
     sortable: ClassVar[tuple[str, ...]] = ("id",)
     searchable: ClassVar[tuple[str, ...]] = ()
@@ -180,6 +183,8 @@ def _typed(key: Key, value: Any) -> Any:
     largest = MAX_BIG_INTEGER if isinstance(key.column.type, BigInteger) else MAX_INTEGER
     if isinstance(typed, int) and abs(typed) > largest:
         raise ValueError
+    if isinstance(typed, Decimal) and abs(typed) >= 10**ExactDecimal.MAX_PRECISION:
+        raise ValueError
     if isinstance(typed, str) and "\0" in typed:
         raise ValueError
     return typed
@@ -187,4 +192,4 @@ def _typed(key: Key, value: Any) -> Any:
 
 @cache
 def _adapter(kind: type[Any]) -> TypeAdapter[Any]:
-    return TypeAdapter(AwareDatetime if kind is datetime else kind)
+    return TypeAdapter(UtcDatetime if kind is datetime else kind, config=ConfigDict(allow_inf_nan=False))

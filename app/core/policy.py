@@ -1,12 +1,13 @@
 """Who may call a route. Denied by default: a route without a signed-in user has to say `@public`."""
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from fastapi.dependencies.models import Dependant
 from fastapi.routing import iter_route_contexts
 from starlette.routing import BaseRoute
 
+Policy = Literal["public", "user", "owner", "superuser"]
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
@@ -22,13 +23,28 @@ def authenticates(dependency: Function) -> Function:
     return dependency
 
 
+def for_superusers(dependency: Function) -> Function:
+    """Say of a dependency that it lets only superusers through."""
+    dependency.for_superusers = True  # ty: ignore[missing-attribute]
+    return dependency
+
+
+def policy_of(endpoint: Any, dependant: Dependant, path: str) -> Policy:
+    """Who may call a route. One on a row, or below it, is its owner's: the conformance suite holds it to that."""
+    if is_public(endpoint):
+        return "public"
+    if _says(dependant, "for_superusers"):
+        return "superuser"
+    return "owner" if "{" in path else "user"
+
+
 def is_public(endpoint: Any) -> bool:
     return getattr(endpoint, "is_public", False)
 
 
 def is_declared(endpoint: Any, dependant: Dependant | None) -> bool:
     """Whether a route says who may call it: everybody, or the signed-in."""
-    return is_public(endpoint) or (dependant is not None and _authenticates(dependant))
+    return is_public(endpoint) or (dependant is not None and _says(dependant, "authenticates"))
 
 
 def undeclared_routes(routes: Sequence[BaseRoute]) -> Iterator[str]:
@@ -38,10 +54,6 @@ def undeclared_routes(routes: Sequence[BaseRoute]) -> Iterator[str]:
             yield f"{' '.join(sorted(route.methods or ['*']))} {route.path}"
 
 
-def depends_on(dependant: Dependant, dependency: Callable[..., Any]) -> bool:
-    """Whether a route's dependencies contain this one, at any depth."""
-    return dependant.call is dependency or any(depends_on(part, dependency) for part in dependant.dependencies)
-
-
-def _authenticates(dependant: Dependant) -> bool:
-    return getattr(dependant.call, "authenticates", False) or any(map(_authenticates, dependant.dependencies))
+def _says(dependant: Dependant, name: str) -> bool:
+    """Whether one of a route's dependencies, at any depth, was marked with the name."""
+    return getattr(dependant.call, name, False) or any(_says(part, name) for part in dependant.dependencies)

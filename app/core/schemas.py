@@ -1,15 +1,31 @@
 """What every schema shares: a request's refuses what it does not know, a row's answer reads from a row."""
 
 import unicodedata
+from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, WithJsonSchema
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    HttpUrl,
+    SecretStr,
+    TypeAdapter,
+    ValidationError,
+    WithJsonSchema,
+)
 from pydantic_core import PydanticCustomError
 
-from app.core.database import utcnow
+from app.core.database import MAX_BIG_INTEGER, MAX_INTEGER, utcnow
 
 MAX_EMAIL_LENGTH = 255
 MAX_PASSWORD_LENGTH = 1024
+MAX_URL_LENGTH = 2000
+MAX_JSON_DEPTH = 32
 
 
 class RequestSchema(BaseModel):
@@ -67,3 +83,69 @@ Email = Annotated[
     WithJsonSchema({"type": "string", "format": "email", "maxLength": MAX_EMAIL_LENGTH}),
 ]
 Password = Annotated[SecretStr, Field(max_length=MAX_PASSWORD_LENGTH)]
+
+
+def _to_utc(value: datetime) -> datetime:
+    try:
+        return value.astimezone(UTC)
+    except OverflowError:
+        raise PydanticCustomError("datetime", "Out of range in UTC") from None
+
+
+# As the database gives it back: an answer to a write is the same as to the read after it, and so is its ETag.
+UtcDatetime = Annotated[AwareDatetime, AfterValidator(_to_utc)]
+Int32 = Annotated[int, Field(ge=-MAX_INTEGER - 1, le=MAX_INTEGER)]
+Int64 = Annotated[int, Field(ge=-MAX_BIG_INTEGER - 1, le=MAX_BIG_INTEGER)]
+
+
+def places(scale: int) -> AfterValidator:
+    """Writes a decimal with so many digits after the point, as its column does."""
+    return AfterValidator(lambda value: value.quantize(Decimal(1).scaleb(-scale)) + 0)  # + 0: -0 is 0
+
+
+def reference(collection: str) -> Any:
+    """The id of a row of another collection; the API's document names it."""
+    return Field(ge=1, le=MAX_INTEGER, json_schema_extra={"x-collection": collection})
+
+
+def _http_url(value: Any) -> str:
+    if isinstance(value, str) and len(value) <= MAX_URL_LENGTH:
+        try:
+            url = str(_HTTP_URL.validate_python(value))
+        except ValidationError:
+            pass  # its message quotes the input
+        else:
+            if len(url) <= MAX_URL_LENGTH:
+                return url
+    raise PydanticCustomError("url", "Not a valid http or https URL")
+
+
+_HTTP_URL = TypeAdapter(HttpUrl)
+Url = Annotated[
+    str,
+    BeforeValidator(_http_url),
+    WithJsonSchema({"type": "string", "format": "uri", "maxLength": MAX_URL_LENGTH}),
+]
+
+
+def _json(value: Any) -> Any:
+    """Raises PydanticCustomError for null, for what is nested too deep, and for an integer beyond 64 bits."""
+    if value is None:
+        raise PydanticCustomError("json_null", "Must not be null")
+    level = [value]
+    for _ in range(MAX_JSON_DEPTH):
+        level = [part for parent in level for part in _parts(parent)]
+        if not level:
+            return value
+    raise PydanticCustomError("json_depth", "Must not be nested deeper than {depth} levels", {"depth": MAX_JSON_DEPTH})
+
+
+def _parts(value: Any) -> list[Any]:
+    if isinstance(value, int) and abs(value) > MAX_BIG_INTEGER:
+        raise PydanticCustomError("json_integer", "Integers must fit into 64 bits")
+    if isinstance(value, dict):
+        return list(value.values())
+    return value if isinstance(value, list) else []
+
+
+Json = Annotated[Any, AfterValidator(_json)]

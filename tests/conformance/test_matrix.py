@@ -6,12 +6,13 @@ from fastapi import FastAPI
 from app.main import create_app
 from tests import factories
 from tests.conformance import matrix
-from tests.conformance.matrix import Operation, World
+from tests.conformance.matrix import World
+from tests.rows import Operation, operations
 
-ALL = list(matrix.operations(create_app(factories.settings())))
+ALL = list(operations(create_app(factories.settings())))
 LISTED = {(operation.method, operation.path) for operation in ALL}
 SIGNED_IN = [operation for operation in ALL if operation.policy != "public"]
-USERS = [operation for operation in ALL if operation.policy == "user"]
+USERS = [operation for operation in ALL if operation.is_for_users]
 ROWS = [operation for operation in ALL if operation.is_on_a_row]
 
 
@@ -31,17 +32,17 @@ async def test_every_route_authenticates_or_says_that_it_is_public(world: World)
 
 
 async def test_operation_ids_are_unique(world: World) -> None:
-    ids = [operation["operationId"] for path in world.schemas.document["paths"].values() for operation in path.values()]
+    ids = [operation["operationId"] for path in world.document["paths"].values() for operation in path.values()]
     assert len(ids) == len(set(ids))
 
 
 @each(ALL)
 async def test_the_document_tells_what_to_expect(world: World, operation: Operation) -> None:
-    responses = world.schemas.operation(operation.method, operation.path)["responses"]
+    responses = world.operation(operation.method, operation.path)["responses"]
     assert ("401" in responses) is (operation.policy != "public")
     assert ("404" in responses) is operation.is_on_a_row
     assert "503" in responses
-    headers = world.schemas.operation(operation.method, operation.path).get("parameters", [])
+    headers = world.operation(operation.method, operation.path).get("parameters", [])
     takes_key = "Idempotency-Key" in [header["name"] for header in headers]
     assert takes_key is (operation.method == "POST" and operation.policy != "public")
     assert ("412" in responses) is (operation.method in ("PUT", "PATCH", "DELETE"))
@@ -62,7 +63,12 @@ async def test_owners_and_superusers(world: World, operation: Operation) -> None
     await matrix.check_own(world, operation)
 
 
-@each([operation for operation in USERS if operation.is_on_a_row])
+@each([operation for operation in ALL if operation.method == "GET"])
+async def test_who_may_read_without_signing_in(world: World, operation: Operation) -> None:
+    await matrix.check_open(world, operation)
+
+
+@each([operation for operation in ALL if operation.policy == "owner"])
 async def test_others(world: World, operation: Operation) -> None:
     await matrix.check_others(world, operation)
 
@@ -70,6 +76,11 @@ async def test_others(world: World, operation: Operation) -> None:
 @each([operation for operation in USERS if operation.method == "GET" and f"{operation.path}/{{" in str(LISTED)])
 async def test_lists(world: World, operation: Operation) -> None:
     await matrix.check_list(world, operation)
+
+
+@each([operation for operation in USERS if operation.method in ("POST", "PUT", "PATCH")])
+async def test_references(world: World, operation: Operation) -> None:
+    await matrix.check_references(world, operation)
 
 
 @each(ALL)
@@ -89,5 +100,5 @@ async def test_idempotency_keys(world: World, operation: Operation) -> None:
 
 @each([operation for operation in ALL if operation.method in ("POST", "PUT", "PATCH") and operation.route.body_field])
 async def test_strict_json(world: World, operation: Operation) -> None:
-    if world.schemas.body_schema(operation.method, operation.path):
+    if world.body_schema(operation.method, operation.path):
         await matrix.check_strict_json(world, operation)

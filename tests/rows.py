@@ -1,0 +1,171 @@
+"""Rows of any collection, made as a client would: routes from the application, bodies from its own OpenAPI document."""
+
+import itertools
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import cache, cached_property
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.routing import APIRoute, RouteContext, iter_route_contexts
+
+from app.core.policy import Policy, policy_of
+from tests import factories
+
+API = "/api/v1"
+
+_numbers = itertools.count(1)
+
+
+@dataclass(frozen=True)
+class Operation:
+    """A method on a path of the API."""
+
+    method: str
+    path: str
+    route: RouteContext
+
+    def __str__(self) -> str:
+        return f"{self.method} {self.path}"
+
+    @property
+    def policy(self) -> Policy:
+        return policy_of(self.route.endpoint, self.route.dependant, self.path)
+
+    @property
+    def is_for_users(self) -> bool:
+        return self.policy in ("user", "owner")
+
+    @property
+    def is_on_a_row(self) -> bool:
+        return self.path.endswith("}")
+
+
+def operations(app: FastAPI) -> Iterator[Operation]:
+    for route in iter_route_contexts(app.routes):
+        if isinstance(route.original_route, APIRoute) and (route.path or "").startswith(API):
+            for method in sorted(route.methods or ()):
+                yield Operation(method, route.path or "", route)
+
+
+async def row(actor: factories.Actor, collection: str, **values: Any) -> dict[str, Any]:
+    """A new row in `/api/v1/todos` or `/api/v1/items/{item_id}/comments`: what it needs, and the values."""
+    return await _rows(actor.app).row(collection, actor, **values)
+
+
+@cache
+def _rows(app: FastAPI) -> "Rows":
+    return Rows(app)
+
+
+class Rows:
+    """What can be made through an application's routes."""
+
+    def __init__(self, app: FastAPI) -> None:
+        self.app = app
+        self.document = app.openapi()
+
+    @cached_property
+    def operations(self) -> dict[tuple[str, str], Operation]:
+        return {(operation.method, operation.path): operation for operation in operations(self.app)}
+
+    def operation(self, method: str, path: str) -> dict[str, Any]:
+        return self.document["paths"][path][method.lower()]
+
+    def body_schema(self, method: str, path: str) -> dict[str, Any] | None:
+        """The schema of an operation's JSON body, or None."""
+        content = self.operation(method, path).get("requestBody", {}).get("content", {})
+        schema = content.get("application/json", {}).get("schema")
+        return None if schema is None else self._resolve(schema)
+
+    async def body(
+        self, method: str, path: str, owner: factories.Actor, *, required_only: bool = False, within: str = ""
+    ) -> dict[str, Any] | None:
+        """A valid body, with every field or those that are required, or None for an operation without one."""
+        schema = self.body_schema(method, path)
+        if schema is None:
+            return None
+        names = schema.get("required", []) if required_only else schema["properties"]
+        return {name: await self._sample(schema["properties"][name], owner, within) for name in names}
+
+    def references(self, operation: Operation) -> dict[str, str]:
+        """The fields of an operation's body that refer to rows, and the paths of their collections."""
+        properties = (self.body_schema(operation.method, operation.path) or {}).get("properties", {})
+        collections = {name: self._not_null(schema).get("x-collection") for name, schema in properties.items()}
+        return {name: API + collection for name, collection in collections.items() if collection}
+
+    async def url(self, path: str, owner: factories.Actor) -> str:
+        """The path, its parameters filled with rows that belong to the owner."""
+        head, brace, rest = path.rpartition("/{")
+        if not brace:
+            return path
+        _, _, tail = rest.partition("}")
+        collection = await self.url(head, owner)
+        return f"{collection}/{await self._id(head, collection, owner)}{tail}"
+
+    async def row(
+        self, template: str, owner: factories.Actor, collection: str | None = None, within: str = "", **values: Any
+    ) -> dict[str, Any]:
+        who = owner if self.operations["POST", template].is_for_users else await factories.superuser(self.app)
+        body = await self.body("POST", template, owner, required_only=bool(values or not collection), within=within)
+        response = await who.http.post(collection or await self.url(template, owner), json=(body or {}) | values)
+        assert response.status_code == 201, f"POST {template} refuses a valid body: {response.text}"
+        return response.json()
+
+    async def _id(self, template: str, collection: str, owner: factories.Actor) -> Any:
+        if ("POST", template) in self.operations:
+            return (await self.row(template, owner, collection))["id"]
+        listing = self.operations.get(("GET", template))
+        assert listing, f"{template} has neither a POST nor a GET to find a row with"
+        if listing.is_for_users:
+            return (await owner.http.get(collection)).json()[0]["id"]
+        return owner.id  # accounts themselves
+
+    def _resolve(self, schema: dict[str, Any]) -> dict[str, Any]:
+        while "$ref" in schema:
+            schema = self.document["components"]["schemas"][schema["$ref"].rpartition("/")[2]]
+        return schema
+
+    def _not_null(self, schema: dict[str, Any]) -> dict[str, Any]:
+        schema = self._resolve(schema)
+        return self._resolve(next(part for part in schema.get("anyOf", [schema]) if part.get("type") != "null"))
+
+    async def _sample(self, schema: dict[str, Any], owner: factories.Actor, within: str) -> Any:
+        schema = self._not_null(schema)
+        if collection := schema.get("x-collection"):
+            template = API + collection
+            # A row may refer to another of its own collection: to none, while that one is being made.
+            return None if template == within else (await self.row(template, owner, within=template))["id"]
+        return _value(schema)
+
+
+def _value(schema: dict[str, Any]) -> Any:
+    """A valid value that differs from the last one where the schema has room for two."""
+    number = next(_numbers)
+    if "const" in schema:
+        return schema["const"]
+    if "enum" in schema:
+        return schema["enum"][number % len(schema["enum"])]
+    kind = schema.get("type", "object")
+    if kind == "integer":
+        least = schema.get("minimum", schema.get("exclusiveMinimum", 0) + 1)
+        return least + number % (schema.get("maximum", least + 1000) - least + 1)
+    if kind == "string":
+        return _text(schema, number)
+    return {"number": 1 + number % 9, "boolean": True, "array": ["sample"], "object": {"sample": number}}[kind]
+
+
+def _text(schema: dict[str, Any], number: int) -> str:
+    moment = datetime(2026, 1, 1, tzinfo=UTC) + timedelta(days=number, seconds=number)
+    formats = {
+        "email": f"sample{number}@example.com",
+        "password": factories.PASSWORD,
+        "uuid": str(uuid.uuid4()),
+        "date": moment.date().isoformat(),
+        "date-time": moment.isoformat(),
+        "uri": f"https://example.com/{number}",
+    }
+    text = formats.get(schema.get("format", ""), f"{number} sample")
+    return text.ljust(schema.get("minLength", 0), "x")[: schema.get("maxLength")]
