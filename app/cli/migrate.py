@@ -2,20 +2,19 @@
 
 import asyncio
 
-import typer
-
+from app.cli.report import Fault, say
 from app.core.config import Settings, load_settings
 from app.core.database import Database
 from app.core.migrations import StartupError, current, prepare
 
 
-def run() -> None:
-    settings = load_settings()
-    typer.echo(f"The database is at revision {', '.join(sorted(migrated(settings)))}.")
+def run(as_json: bool) -> None:
+    revisions = sorted(migrated(load_settings()))
+    say(as_json, f"The database is at revision {', '.join(revisions)}.", revisions=revisions)
 
 
 def migrated(settings: Settings) -> set[str]:
-    """Migrates, and gives the revisions that the database is at. Ends the process with one line when it cannot."""
+    """Migrates, and gives the revisions that the database is at. Raises Fault when it cannot."""
 
     async def migrate() -> set[str]:
         database = Database(settings)
@@ -28,4 +27,4 @@ def migrated(settings: Settings) -> set[str]:
     try:
         return asyncio.run(migrate())
     except StartupError as error:
-        raise SystemExit(str(error)) from None
+        raise Fault("database", str(error), exit_code=1) from None

@@ -7,6 +7,7 @@ import typer
 import uvicorn
 
 from app.cli.migrate import migrated
+from app.cli.report import Fault
 from app.core.config import Settings, load_settings
 
 SHUTDOWN_TIMEOUT_S = 30
@@ -36,9 +37,12 @@ def _require_free_port(settings: Settings) -> None:
         try:
             listener.bind((settings.host, settings.port))
         except OSError as error:
-            raise SystemExit(
-                f"PORT: cannot listen on {settings.host}:{settings.port} ({os.strerror(error.errno or 0)}). "
-                f"Stop what listens there, or choose another: make run PORT={settings.port + 1}"
+            raise Fault(
+                "port",
+                f"cannot listen on {settings.host}:{settings.port} ({os.strerror(error.errno or 0)}). "
+                f"Stop what listens there, or choose another: make run PORT={settings.port + 1}",
+                argument="PORT",
+                exit_code=1,
             ) from None
 
 

@@ -2,13 +2,13 @@
 
 import asyncio
 
-import typer
 from pydantic_core import PydanticCustomError
 from sqlalchemy import select
 
 from app.auth.models import User, end_sessions
 from app.auth.passwords import check_password
 from app.cli.migrate import migrated
+from app.cli.report import Fault, say
 from app.core.config import Settings, load_settings
 from app.core.database import Database
 from app.core.errors import Invalid
@@ -16,18 +16,18 @@ from app.core.schemas import normalize_email
 from app.core.security import hash_password
 
 
-def run(email: str, password: str) -> None:
+def run(email: str, password: str, as_json: bool) -> None:
     settings = load_settings()
     try:
         email = normalize_email(email)
         check_password(password, email, settings.password_min_length)
     except PydanticCustomError as error:
-        raise SystemExit(f"--email: {error.message()}") from None
+        raise Fault("email", error.message(), argument="--email") from None
     except Invalid as error:
-        raise SystemExit(f"--password: {error.message}") from None
+        raise Fault("password", error.message, argument="--password") from None
     migrated(settings)
     asyncio.run(_make_superuser(settings, email, password))
-    typer.echo(f"{email} is a superuser.")
+    say(as_json, f"{email} is a superuser.", email=email)
 
 
 async def _make_superuser(settings: Settings, email: str, password: str) -> None:
