@@ -1,7 +1,8 @@
 """Rows of any collection, made as a client would: routes from the application, bodies from its own OpenAPI document."""
 
-import itertools
+import re
 import uuid
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -15,8 +16,6 @@ from app.core.policy import Policy, policy_of
 from tests import factories
 
 API = "/api/v1"
-
-_numbers = itertools.count(1)
 
 
 @dataclass(frozen=True)
@@ -50,9 +49,17 @@ def operations(app: FastAPI) -> Iterator[Operation]:
                 yield Operation(method, route.path or "", route)
 
 
-async def row(actor: factories.Actor, collection: str, **values: Any) -> dict[str, Any]:
-    """A new row in `/api/v1/todos` or `/api/v1/items/{item_id}/comments`: what it needs, and the values."""
-    return await _rows(actor.app).row(collection, actor, **values)
+async def row(actor: factories.Actor, path: str, **values: Any) -> dict[str, Any]:
+    """A new row in `/api/v1/todos` or `/api/v1/items/{item_id}/comments`: what it needs, and the values.
+
+    A value that the path has a place for, `item_id=7`, says where; otherwise the parent is new too.
+    """
+    rows, places = _rows(actor.app), re.findall(r"{(\w+)}", path)
+    is_placed = places and all(name in values for name in places)
+    url = path.format(**values) if is_placed else await rows.url(path, actor)
+    fields = {name: value for name, value in values.items() if name not in places}
+    body = await rows.body("POST", path, actor, required_only=True) or {}
+    return await rows.create(path, url, actor, body | fields)
 
 
 @cache
@@ -66,6 +73,8 @@ class Rows:
     def __init__(self, app: FastAPI) -> None:
         self.app = app
         self.document = app.openapi()
+        self._samples: Counter[tuple[str, str]] = Counter()  # how many there were of each collection's fields
+        self._targets: dict[tuple[int, str], int] = {}
 
     @cached_property
     def operations(self) -> dict[tuple[str, str], Operation]:
@@ -88,7 +97,10 @@ class Rows:
         if schema is None:
             return None
         names = schema.get("required", []) if required_only else schema["properties"]
-        return {name: await self._sample(schema["properties"][name], owner, within) for name in names}
+        collection = path.rpartition("/{")[0] if path.endswith("}") else path
+        return {
+            name: await self._sample((collection, name), schema["properties"][name], owner, within) for name in names
+        }
 
     def references(self, operation: Operation) -> dict[str, str]:
         """The fields of an operation's body that refer to rows, and the paths of their collections."""
@@ -106,21 +118,25 @@ class Rows:
         return f"{collection}/{await self._id(head, collection, owner)}{tail}"
 
     async def row(
-        self, template: str, owner: factories.Actor, collection: str | None = None, within: str = "", **values: Any
+        self, template: str, owner: factories.Actor, url: str | None = None, within: str = ""
     ) -> dict[str, Any]:
+        """A row with every field, in the collection at the URL or below a new parent."""
+        body = await self.body("POST", template, owner, within=within)
+        return await self.create(template, url or await self.url(template, owner), owner, body or {})
+
+    async def create(self, template: str, url: str, owner: factories.Actor, body: dict[str, Any]) -> dict[str, Any]:
         who = owner if self.operations["POST", template].is_for_users else await factories.superuser(self.app)
-        body = await self.body("POST", template, owner, required_only=bool(values or not collection), within=within)
-        response = await who.http.post(collection or await self.url(template, owner), json=(body or {}) | values)
+        response = await who.http.post(url, json=body)
         assert response.status_code == 201, f"POST {template} refuses a valid body: {response.text}"
         return response.json()
 
-    async def _id(self, template: str, collection: str, owner: factories.Actor) -> Any:
+    async def _id(self, template: str, url: str, owner: factories.Actor) -> Any:
         if ("POST", template) in self.operations:
-            return (await self.row(template, owner, collection))["id"]
+            return (await self.row(template, owner, url))["id"]
         listing = self.operations.get(("GET", template))
         assert listing, f"{template} has neither a POST nor a GET to find a row with"
         if listing.is_for_users:
-            return (await owner.http.get(collection)).json()[0]["id"]
+            return (await owner.http.get(url)).json()[0]["id"]
         return owner.id  # accounts themselves
 
     def _resolve(self, schema: dict[str, Any]) -> dict[str, Any]:
@@ -128,30 +144,37 @@ class Rows:
             schema = self.document["components"]["schemas"][schema["$ref"].rpartition("/")[2]]
         return schema
 
+    async def _referred(self, template: str, owner: factories.Actor, within: str) -> int | None:
+        """A row for others of the owner's to refer to. What refers to its own collection refers to none meanwhile."""
+        if template == within:
+            return None
+        if (owner.id, template) not in self._targets:
+            self._targets[owner.id, template] = (await self.row(template, owner, within=template))["id"]
+        return self._targets[owner.id, template]
+
     def _not_null(self, schema: dict[str, Any]) -> dict[str, Any]:
         schema = self._resolve(schema)
         return self._resolve(next(part for part in schema.get("anyOf", [schema]) if part.get("type") != "null"))
 
-    async def _sample(self, schema: dict[str, Any], owner: factories.Actor, within: str) -> Any:
+    async def _sample(self, field: tuple[str, str], schema: dict[str, Any], owner: factories.Actor, within: str) -> Any:
         schema = self._not_null(schema)
         if collection := schema.get("x-collection"):
-            template = API + collection
-            # A row may refer to another of its own collection: to none, while that one is being made.
-            return None if template == within else (await self.row(template, owner, within=template))["id"]
-        return _value(schema)
+            return await self._referred(API + collection, owner, within)
+        self._samples[field] += 1
+        return _value(schema, self._samples[field])
 
 
-def _value(schema: dict[str, Any]) -> Any:
-    """A valid value that differs from the last one where the schema has room for two."""
-    number = next(_numbers)
+def _value(schema: dict[str, Any], number: int) -> Any:
+    """The number's valid value; they differ for as long as the schema has others."""
     if "const" in schema:
         return schema["const"]
     if "enum" in schema:
         return schema["enum"][number % len(schema["enum"])]
     kind = schema.get("type", "object")
-    if kind == "integer":
-        least = schema.get("minimum", schema.get("exclusiveMinimum", 0) + 1)
-        return least + number % (schema.get("maximum", least + 1000) - least + 1)
+    if kind == "integer":  # FastAPI writes a bound as a float, which has no 64 bits
+        low, high = int(schema.get("minimum", 1)), int(schema.get("maximum", 1000))
+        first = 1 if low < 1 <= high else low
+        return low + (first - low + number) % (high - low + 1)
     if kind == "string":
         return _text(schema, number)
     return {"number": 1 + number % 9, "boolean": True, "array": ["sample"], "object": {"sample": number}}[kind]
@@ -167,5 +190,5 @@ def _text(schema: dict[str, Any], number: int) -> str:
         "date-time": moment.isoformat(),
         "uri": f"https://example.com/{number}",
     }
-    text = formats.get(schema.get("format", ""), f"{number} sample")
+    text = formats.get(schema.get("format", ""), f"{str(number)[::-1]} sample")  # its first digit differs soonest
     return text.ljust(schema.get("minLength", 0), "x")[: schema.get("maxLength")]

@@ -28,6 +28,7 @@ class StrictRequest(Request):
         return self._json
 
     async def form(self, **limits: Any) -> FormData:  # ty: ignore[incompatible-method-override]
+        await self.body()  # kept: the fingerprint of an Idempotency-Key is taken of it afterwards
         form = await super().form(**limits)
         for name, value in form.multi_items():
             if isinstance(value, str) and _UNSTORABLE.search(name + value):

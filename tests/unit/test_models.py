@@ -49,7 +49,8 @@ def test_the_indexes_have_their_names() -> None:
 def test_everything_that_belongs_to_a_user_goes_with_it() -> None:
     keys = [key for table in Base.metadata.tables.values() for key in table.foreign_keys]
     assert {key.parent.table.name for key in keys} >= {"example_items", "auth_sessions", "idempotency_keys"}
-    assert {key.ondelete for key in keys} == {"CASCADE"}
+    assert {key.ondelete for key in keys if key.column.table.name == "users"} == {"CASCADE"}
+    assert all(key.ondelete == ("SET NULL" if key.parent.nullable else "CASCADE") for key in keys)
 
 
 def test_a_naive_datetime_is_refused() -> None:
