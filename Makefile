@@ -28,7 +28,7 @@ setup: $(RUNTIME) ## Make .venv; EXTRAS=postgres or EXTRAS=mysql adds a driver
 
 .PHONY: test
 test: $(DEVELOPMENT) ## Run the tests on SQLite in memory, and on TEST_POSTGRES_URL and TEST_MYSQL_URL when set
-	@$(BIN)/pytest -n auto --dist worksteal
+	@$(BIN)/pytest -n auto --dist worksteal -m "not whole_project"
 
 .PHONY: check
 check: $(DEVELOPMENT) ## The gate: format, lint, types, lock, tests with coverage
@@ -62,6 +62,11 @@ lock: | $(UV) ## Write uv.lock and requirements.txt anew from pyproject.toml
 format: $(DEVELOPMENT) ## Format the code and mend what the linter can
 	$(BIN)/ruff check --fix --quiet .
 	$(BIN)/ruff format --quiet .
+
+.PHONY: prove-entities
+prove-entities: $(DEVELOPMENT) ## Add, prove and remove random entities: CLONES=20 ENTITIES=6 FIRST_SEED=1
+	PROVE_CLONES=$(or $(CLONES),20) PROVE_ENTITIES=$(or $(ENTITIES),6) PROVE_FIRST_SEED=$(or $(FIRST_SEED),1) \
+		$(BIN)/pytest -n auto tests/e2e/test_random_entities.py
 
 .PHONY: bench-start
 bench-start: $(DEVELOPMENT) ## Compare the time to the first answer with a bare FastAPI and SQLAlchemy app

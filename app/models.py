@@ -3,5 +3,3 @@
 from app.auth.models import AuthSession, User
 from app.core.idempotency import IdempotencyKey
 from app.examples.models import ExampleItem
-
-__all__ = ["AuthSession", "ExampleItem", "IdempotencyKey", "User"]

@@ -1,4 +1,4 @@
-"""The item that a request is about: whoever declares one gets a row that the caller may see, or 404, or 403."""
+"""The item that a request is about, if the caller may have it; else 404 or 403."""
 
 from typing import Annotated
 

@@ -1,4 +1,4 @@
-"""Items: the module that every new entity is shaped like."""
+"""Items: create, list, read, change and delete them."""
 
 from collections.abc import Sequence
 from typing import Annotated

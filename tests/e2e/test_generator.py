@@ -1,0 +1,197 @@
+"""`app add`, `app remove`, `app add-field` and `app drop-field`, as they are typed in a clone."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+from anyio import to_thread
+
+from tests import processes
+from tests.clones import Clone
+
+TODO = [
+    "Todo",
+    "title:str(200)",
+    "notes:text?",
+    "priority:enum(low,medium,high)=medium",
+    "due_at:datetime?",
+    "done:bool=false",
+]
+FIELDS = ["tags:json?", "rating:int(1..5)=3", "code:str(9)?!", "related:ref(Item)?", "happy:bool=true"]
+MIGRATION = re.compile(r"^alembic/versions/.*_(todos|people|comments)\.py$")
+
+
+@pytest.fixture
+def clone(tmp_path: Path) -> Clone:
+    return Clone.make(tmp_path / "clone")
+
+
+def test_an_entity_comes_and_goes(clone: Clone) -> None:
+    """What is typed and read; then every file is as it was."""
+    before = clone.files()
+    planned = clone.ok("app", "add", *TODO, "--dry-run")
+    assert "would create app/todos/models.py" in planned
+    assert clone.files() == before
+    said = clone.ok("app", "add", *TODO)
+    assert said.splitlines()[0] == "Todo at /api/v1/todos"
+    added = {path for path in clone.files() if path not in before}
+    assert {path.rpartition("/")[2] for path in added if path.startswith("app/todos/")} == {
+        "__init__.py", "dependencies.py", "models.py", "router.py", "schemas.py",
+    }  # fmt: skip
+    assert len([path for path in added if MIGRATION.match(path)]) == 1
+    assert "tests/integration/test_todos.py" in added
+    again, gone = clone.app_each([["add", *TODO], ["remove", "Todo"]])
+    assert again["line"] == "Todo: is there already, in app/todos"
+    assert gone["ok"]
+    assert clone.files() == before
+    assert not (clone.folder / "app" / "todos").exists()
+
+
+def test_removing_keeps_what_was_changed_by_hand(clone: Clone) -> None:
+    clone.app_each([["add", *TODO], ["add", "Comment", "body:text", "--parent", "Item"], ["add", "Note", "body:text"]])
+    (clone.folder / "app" / "todos" / "service.py").write_text('"""By hand."""\n')
+    (clone.folder / "app" / "users" / "report.py").write_text("from app.notes.models import Note\n")
+    router = clone.folder / "app" / "todos" / "router.py"
+    router.write_text(router.read_text().replace("Read one todo", "Read a todo"))
+    with_edits = clone.files()
+    answers = clone.app_each([["remove", name] for name in ("Todo", "Item", "Nothing", "Note")])
+    assert [answer["line"] for answer in answers] == [
+        "Todo: changed by hand: app/todos/router.py, app/todos/service.py. To remove that too: app remove Todo --force",
+        "ExampleItem: is needed by Comment: remove that first",
+        "Nothing: no entity that app add made. There are: Comment, ExampleItem, Note, Todo",
+        "Note: is imported by app/users/report.py: take it out there first",
+    ]
+    assert [answer["code"] for answer in answers] == ["changed_by_hand", "in_use", "unknown_entity", "in_use"]
+    assert clone.files() == with_edits
+
+
+def test_removing_follows_what_the_database_has(clone: Clone) -> None:
+    """A migration that nobody ran goes, and the next one moves up; one that was run is undone by another."""
+    before = clone.files()
+    clone.app_each([["add", *TODO], ["add", "Comment", "body:text", "--parent", "Item"], ["remove", "Todo"]])
+    clone.ok("app", "migrate")
+    clone.app_each([["remove", "Comment"]])
+    left = [path for path in clone.files() if path not in before and path != ".env"]
+    assert sorted(path.split("_", 3)[3] for path in left) == ["comments.py", "drop_comments.py"]
+    clone.ok("python", "-c", DRIFT)
+
+
+async def test_fields_come_and_go_with_the_rows_in_place(empty_database: str, tmp_path: Path) -> None:
+    """On a database with rows in it, and rows below those: nothing is lost, and no id is given out twice."""
+    clone = Clone.make(tmp_path / "clone", DATABASE_URL=empty_database)
+    await to_thread.run_sync(add_and_drop_fields, clone)
+
+
+def add_and_drop_fields(clone: Clone) -> None:
+    clone.app("add", "Comment", "body:text", "--parent", "Item")
+    clone.ok("python", "-c", ROWS, "before")
+    clone.app("add-field", "Item", *FIELDS)
+    clone.ok("python", "-c", ROWS, "with fields")
+    clone.app("drop-field", "Item", "tags", "rating", "code", "related", "happy")
+    clone.ok("python", "-c", ROWS, "after")
+    example = (clone.folder / "app" / "examples" / "models.py").read_text()
+    assert example == (processes.ROOT / "app" / "examples" / "models.py").read_text()
+
+
+# Migrates, and looks for drift.
+DRIFT = """
+from alembic import command
+from app.core.config import load_settings
+from app.core.migrations import alembic_config, upgrade
+upgrade(load_settings())
+command.check(alembic_config(load_settings()))
+"""
+
+# Then two items, of which the second is deleted, and a comment below the first: later
+# they are still there, and the next item has another id.
+ROWS = (
+    DRIFT
+    + """
+import asyncio, sys
+from sqlalchemy import select
+from app.auth.models import User
+from app.comments.models import Comment
+from app.core.database import Database
+from app.examples.models import ExampleItem
+
+async def fill(db):
+    user = User(email="a@example.com", hashed_password="x")
+    db.add(user)
+    await db.flush()
+    first, second = ExampleItem(user_id=user.id, title="1"), ExampleItem(user_id=user.id, title="2")
+    for row in (first, second):
+        db.add(row)
+        await db.flush()
+    db.add(Comment(user_id=user.id, item_id=first.id, body="below"))
+    await db.delete(second)
+
+async def look(db):
+    (item,), (comment,) = list(await db.scalars(select(ExampleItem))), list(await db.scalars(select(Comment)))
+    assert (item.id, item.title, comment.body, comment.item_id) == (1, "1", "below", 1)
+    if sys.argv[1] == "with fields":
+        assert (item.rating, item.tags, item.code, item.related_id, item.happy) == (3, None, None, None, True)
+    third = ExampleItem(user_id=item.user_id, title="3")
+    db.add(third)
+    await db.flush()
+    assert third.id > 2, third.id
+    await db.rollback()
+
+async def main():
+    database = Database(load_settings())
+    async with database.sessions() as db:
+        await (fill if sys.argv[1] == "before" else look)(db)
+        await db.commit()
+    await database.close()
+
+asyncio.run(main())
+"""
+)
+
+
+def test_a_field_of_a_file_that_was_changed_says_what_to_edit(clone: Clone) -> None:
+    clone.app("add", *TODO)
+    schemas, tests = clone.folder / "app/todos/schemas.py", clone.folder / "tests/integration/test_todos.py"
+    tests.write_text(tests.read_text() + "\n# by hand\n")
+    answer = clone.app("add-field", "Todo", "color:str(20)?")
+    assert answer["left"] == ["tests/integration/test_todos.py"]
+    schemas.write_text(schemas.read_text().replace('"""What', '"""All that'))
+    before = clone.files()
+    (refused,) = clone.app_each([["add-field", "Todo", "shape:str(20)?"]])
+    assert refused["code"] == "changed_by_hand"
+    assert "+    shape: Shape | None = None\n" in refused["line"]
+    assert clone.files() == before
+
+
+def test_the_database_is_asked_what_it_has(clone: Clone) -> None:
+    """A table that only the database has is not built upon, and one that it has is dropped by a migration."""
+    clone.ok("app", "migrate")
+    clone.ok("python", "-c", "import sqlite3; sqlite3.connect('app.db').execute('CREATE TABLE todos (id INTEGER)')")
+    before = clone.files()
+    (refused,) = clone.app_each([["add", *TODO]])
+    assert refused["line"].startswith("Todo: the database has a table todos that the code does not know")
+    clone.env["DATABASE_URL"] = "postgresql://nobody@127.0.0.1:1/nothing"
+    kept, removed, away = clone.app_each([["add", *TODO], ["remove", "Todo", "--keep-history"], ["remove", "Item"]])
+    assert kept["ok"]
+    assert removed["migration"].endswith("_drop_todos.py")
+    assert away["code"] == "in_use"
+    assert clone.files() != before
+
+
+def test_one_document_for_programs(clone: Clone) -> None:
+    added = clone.app("add", *TODO)
+    assert (added["entity"], added["path"], added["table"]) == ("Todo", "/api/v1/todos", "todos")
+    assert {"action": "change", "path": "app/api.py"} in added["files"]
+    assert added["next"][1] == ".venv/bin/app migrate"
+    wrong = clone.run("app", "add", "Todo2", "title:strange", "--json")
+    assert (wrong.returncode, wrong.stderr) == (2, "")
+    document = json.loads(wrong.stdout)
+    assert document["error"]["code"] == "type"
+    assert document["error"]["argument"] == "title:strange"
+    assert document["ok"] is False
+
+
+def test_a_word_that_no_command_takes(tmp_path: Path) -> None:
+    env = processes.environment()
+    unknown = processes.command("app", "add", "--no-such-option", "--json", folder=tmp_path, env=env)
+    assert (unknown.returncode, json.loads(unknown.stdout)["error"]["code"]) == (2, "usage")
