@@ -144,3 +144,19 @@ def drop_field(
     from app.cli.change_fields import drop_field as run
 
     run(name, fields, dry_run=dry_run, as_json=as_json)
+
+
+@cli.command()
+def routes(as_json: Json = False) -> None:
+    """List every route, who may call it, and how much one request may ask for."""
+    from app.cli.routes import run
+
+    run(as_json)
+
+
+@cli.command()
+def doctor(as_json: Json = False) -> None:
+    """Check settings, database, migrations, registries, docs and policies, and say what mends them."""
+    from app.cli.doctor import run
+
+    run(as_json)

@@ -1,28 +1,21 @@
-"""Every command and snippet of the docs is run, and whatever the docs name is there."""
+"""Every command of the docs is run, and whatever the docs name is there."""
 
 import ast
 import re
 import shutil
 import subprocess
 from pathlib import Path
-from typing import Any
 
 import pytest
-from fastapi import FastAPI
 
-from app.main import create_app
-from tests import factories, processes
+from app.cli.checks.docs import missing
+from tests import processes
+from tests.e2e.pages import PAGES, blocks
 
 ROOT = processes.ROOT
-PAGES = ["README.md", "AGENTS.md", *(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md"))]
-BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 # Run as a whole by `make check-pip` and by whoever reads this: they install from the index, or run this very suite.
 ELSEWHERE = {"make test", "make setup EXTRAS=postgres", "pip install -r requirements.txt"}
-
-
-def blocks(page: str, language: str) -> list[str]:
-    return [code for kind, code in BLOCK.findall((ROOT / page).read_text()) if kind == language]
 
 
 def bash(script: str, folder: Path) -> str:
@@ -78,46 +71,9 @@ def test_the_quickstart_adds_an_entity(clone: Path) -> None:
     bash(".venv/bin/ruff check . && .venv/bin/ruff format --check . && .venv/bin/ty check", clone)
 
 
-async def test_the_patterns(app: FastAPI, user: factories.Actor, superuser: factories.Actor) -> None:
-    namespace: dict[str, Any] = {"__file__": __file__, "__name__": "docs_patterns"}
-    for code in blocks("docs/PATTERNS.md", "python"):
-        exec(compile(code, "docs/PATTERNS.md", "exec"), namespace)
-    extended = create_app(app.state.settings)
-    extended.state.database, extended.state.hasher = app.state.database, app.state.hasher
-    extended.include_router(namespace["router"], prefix="/api/v1")
-    mine, admin = (factories.Actor(extended, actor.id, actor.email, actor.token) for actor in (user, superuser))
-    await namespace["test_an_item_is_completed_once"](mine)
-
-    async def get(path: str, actor: factories.Actor = mine) -> tuple[int, Any]:
-        response = await actor.http.get(f"/api/v1/patterns/{path}")
-        return response.status_code, response.json()
-
-    first, second = (await mine.http.get("/api/v1/items")).json()[0], await factories.item(mine)
-    assert await get("summary") == (200, {"total": 2, "completed": 1})
-    assert [row["id"] for row in (await get("recent"))[1]] == [second["id"], first["id"]]
-    assert (await get("recent?days=0"))[0] == 422
-    assert (await get(f"{first['id']}/with-age"))[1] == first | {"age_in_days": 0}
-    assert [row["id"] for row in (await get(f"{first['id']}/siblings"))[1]] == [second["id"]]
-    assert (await get("accounts-of-today"))[0] == 403
-    assert await get("accounts-of-today", admin) == (200, 2)
-    assert (await factories.client(extended).get("/api/v1/patterns/name")).json() == "Groundwork"
-    assert await get("premium") == (402, {"detail": "The plan does not include this"})
-    assert (await mine.http.post("/api/v1/patterns/attempt")).status_code == 409
-    assert (await mine.http.get("/api/v1/items?q=tried&count=true")).headers["X-Total-Count"] == "1"
-    assert (await mine.http.post("/api/v1/patterns/complete-all")).json() == 2
-    assert (await get("lines"))[0] == 200
-
-
 @pytest.mark.parametrize("page", PAGES)
 def test_what_a_page_names_is_there(page: str) -> None:
-    text = (ROOT / page).read_text()
-    for target in re.findall(r"\]\(([^)#]+)\)", text):
-        assert (ROOT / page).parent.joinpath(target).exists(), target
-    for path in re.findall(r"`((?:app|tests|alembic|docs|benchmarks)/[\w./]+)`", text):
-        assert (ROOT / path).exists() or path.startswith("app/notes"), path
-    makefile = (ROOT / "Makefile").read_text()
-    for target in re.findall(r"\bmake ([a-z-]+)\b(?=[`\s])", "\n".join(re.findall(r"`[^`]+`", text))):
-        assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
+    assert list(missing(ROOT / page)) == []
 
 
 def test_every_promise_names_tests_that_are_there() -> None:

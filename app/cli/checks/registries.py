@@ -1,0 +1,95 @@
+"""Registries: app/api.py and app/models.py name every feature, sorted.
+
+They are read, not imported: they may be what keeps the application from being imported.
+"""
+
+import ast
+import re
+from collections.abc import Iterator, Sequence
+
+from app.cli.checks import Check, Finding
+from app.core.migrations import ROOT
+
+SORT_IMPORTS = "make format"
+
+
+class _Unreadable(Exception):
+    """A file that cannot be read or parsed."""
+
+    def __init__(self, finding: Finding) -> None:
+        self.finding = finding
+
+
+def check() -> Check:
+    findings: list[Finding] = []
+    for registry in (_routers, _models):
+        try:
+            findings += registry()
+        except _Unreadable as error:
+            findings.append(error.finding)
+    return Check("app/api.py and app/models.py name every feature", findings)
+
+
+def _routers() -> Iterator[Finding]:
+    api, main = _parse("app/api.py"), _parse("app/main.py")
+    imported, included = _imported_routers(api), _included(api)
+    elsewhere = {*_imported_routers(main)} & {*_included(main)}
+    features = {path.parent.name for path in (ROOT / "app").glob("*/router.py")} - elsewhere
+    for name in sorted(features):
+        lines = [] if name in imported else [f"from app.{name}.router import router as {name}"]
+        lines += [] if name in included else [f"router.include_router({name})"]
+        if lines:
+            yield Finding(f"app/api.py lacks {name}", f"add to app/api.py: {'; '.join(lines)}")
+    for name in sorted({*imported} - features - elsewhere):
+        yield Finding(f"app/api.py names {name}, and there is no app/{name}/router.py", "take it out of app/api.py")
+    yield from _unsorted("app/api.py", "imports", imported, SORT_IMPORTS)
+    yield from _unsorted("app/api.py", "include_router lines", included, "sort them by their features' names")
+
+
+def _models() -> Iterator[Finding]:
+    files = {path.relative_to(ROOT) for path in (ROOT / "app").glob("*/**/models.py")}
+    there = {".".join(path.with_suffix("").parts) for path in files}
+    lines = [node for node in _parse("app/models.py").body if isinstance(node, ast.ImportFrom)]
+    imported = [line.module or "" for line in lines]
+    for module in sorted(there - {*imported}):
+        yield Finding(f"app/models.py lacks {module}", f"add to app/models.py: from {module} import its models")
+    for module in sorted(name for name in {*imported} - there if name.endswith(".models")):
+        yield Finding(f"app/models.py names {module}, which is not there", "take it out of app/models.py")
+    yield from _unsorted("app/models.py", "imports", imported, SORT_IMPORTS)
+
+
+def _parse(name: str) -> ast.Module:
+    try:
+        return ast.parse((ROOT / name).read_bytes(), name)
+    except OSError as error:
+        raise _Unreadable(Finding(f"{name} cannot be read ({error.strerror})", f"git restore {name}")) from None
+    except (SyntaxError, ValueError) as error:  # ValueError: a null byte, before Python 3.12
+        line = getattr(error, "lineno", None) or 1
+        finding = Finding(f"{name} does not parse: {getattr(error, 'msg', error)}", f"correct line {line} of {name}")
+        raise _Unreadable(finding) from None
+
+
+def _imported_routers(module: ast.Module) -> list[str]:
+    """The features of the lines `from app.<feature>.router import router as <feature>`."""
+    lines = [ast.unparse(node) for node in module.body if isinstance(node, ast.ImportFrom)]
+    matches = (re.fullmatch(r"from app\.(\w+)\.router import router as \1", line) for line in lines)
+    return [match[1] for match in matches if match]
+
+
+def _included(module: ast.Module) -> list[str]:
+    """The names that `.include_router(<name>)` is called with."""
+    calls = [node for node in ast.walk(module) if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)]
+    included = [call for call in calls if getattr(call.func, "attr", "") == "include_router" and call.args]
+    names = [(call.lineno, call.args[0].id) for call in included if isinstance(call.args[0], ast.Name)]
+    return [name for _, name in sorted(names)]
+
+
+def _unsorted(file: str, what: str, names: Sequence[str], mend: str) -> Iterator[Finding]:
+    if list(names) != sorted(names, key=_natural):
+        yield Finding(f"{file}: the {what} are not sorted", mend)
+
+
+def _natural(name: str) -> list[list[str | int]]:
+    """The order that Ruff gives imports: `item2` before `item10`."""
+    parts = (re.split(r"(\d+)", part) for part in name.split("."))
+    return [[int(piece) if piece.isdecimal() else piece for piece in pieces] for pieces in parts]

@@ -1,0 +1,76 @@
+"""`app routes`: every route, who may call it, and how much one request may ask for."""
+
+from collections.abc import Iterator
+
+from fastapi import FastAPI
+from fastapi.dependencies.models import Dependant
+from fastapi.routing import RouteContext, iter_route_contexts
+
+from app.cli.checks.application import application
+from app.cli.report import say
+from app.core.middleware import MAX_BODY_BYTES
+from app.core.pagination import MAX_LIMIT, ListQuery
+from app.core.policy import is_declared, is_public, policy_of
+
+COLUMNS = ("method", "path", "policy", "limit", "feature")
+
+
+def run(as_json: bool) -> None:
+    routes = sorted(_routes(application()), key=lambda route: (route["path"], route["method"]))
+    say(as_json, _table(routes), routes=routes)
+
+
+def _routes(app: FastAPI) -> Iterator[dict[str, str]]:
+    for route in iter_route_contexts(app.routes):
+        for method in route.methods or ["*"]:
+            yield {
+                "method": method,
+                "path": route.path or "",
+                "policy": _policy(route),
+                "limit": _limit(route),
+                "feature": _feature(route),
+                "name": route.name or "",
+            }
+
+
+def _policy(route: RouteContext) -> str:
+    if is_public(route.endpoint):
+        return "public"
+    dependant = getattr(route, "dependant", None)  # Starlette's own routes have none
+    if dependant is None or not is_declared(route.endpoint, dependant):
+        return "undeclared"
+    return policy_of(route.endpoint, dependant, route.path or "")
+
+
+def _limit(route: RouteContext) -> str:
+    limits = []
+    if any(_is_list(dependant) for dependant in _dependants(getattr(route, "dependant", None))):
+        limits.append(f"{MAX_LIMIT} rows")
+    if getattr(route, "body_field", None):
+        limits.append(f"{MAX_BODY_BYTES / 2**20:g} MiB")
+    return ", ".join(limits) or "-"
+
+
+def _dependants(dependant: Dependant | None) -> Iterator[Dependant]:
+    """The endpoint and its dependencies, at any depth."""
+    if dependant is not None:
+        yield dependant
+        for part in dependant.dependencies:
+            yield from _dependants(part)
+
+
+def _is_list(dependant: Dependant) -> bool:
+    kinds = (field.field_info.annotation for field in dependant.query_params)
+    return any(isinstance(kind, type) and issubclass(kind, ListQuery) for kind in kinds)
+
+
+def _feature(route: RouteContext) -> str:
+    """The folder below app/ that the endpoint is in."""
+    package, _, module = getattr(route.endpoint, "__module__", "").partition(".")
+    return module.partition(".")[0] if package == "app" else "-"
+
+
+def _table(routes: list[dict[str, str]]) -> str:
+    rows = [[column.upper() for column in COLUMNS], *([route[column] for column in COLUMNS] for route in routes)]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return "\n".join("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows)
