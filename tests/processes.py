@@ -32,7 +32,8 @@ def environment(**variables: str) -> dict[str, str]:
         for name, value in os.environ.items()
         if name.lower() not in Settings.model_fields and not name.startswith("MAKE")
     }
-    return clean | {"PYTHONPATH": str(ROOT)} | variables
+    # With bytecode, as a user's own: a clone would be compiled anew by each of its commands.
+    return clean | {"PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": ""} | variables
 
 
 def safe(database_url: str, **variables: str) -> dict[str, str]:

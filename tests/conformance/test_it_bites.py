@@ -12,10 +12,13 @@ from app.auth.dependencies import CurrentUser, Identity, bearer_token, current_u
 from app.auth.models import User
 from app.core.database import DbSession, ReadSession, Row
 from app.core.errors import NotFound, Unauthorized
-from app.core.ownership import visible_to
+from app.core.ownership import read_row, visible_to
 from app.core.pagination import Page
+from app.core.policy import public
 from app.core.routing import Router
+from app.core.schemas import RequestSchema, reference
 from app.core.security import read_access_token
+from app.examples.dependencies import ItemRow
 from app.examples.models import ExampleItem
 from app.examples.router import create_item, delete_item, get_item, list_items, update_item
 from app.examples.schemas import ExampleItemCreate, ExampleItemQuery, ExampleItemResponse
@@ -190,6 +193,49 @@ async def test_ignoring_if_match(broken: Callable[..., World]) -> None:
     await bites(
         broken("PUT", "/{item_id}", endpoint), matrix.check_etag, "PUT", "/{item_id}", "200 to a stale If-Match"
     )
+
+
+async def test_referring_to_anothers_row(broken: Callable[..., World]) -> None:
+    class Referring(RequestSchema):
+        item_id: Annotated[int, reference("/items")] | None = None
+
+    async def endpoint(body: Referring, user: CurrentUser, db: DbSession) -> ExampleItem:
+        return await create_item(ExampleItemCreate(title=f"About {body.item_id}"), user, db)
+
+    await bites(broken("POST", "", endpoint), matrix.check_references, "POST", "", "answers 201 to item_id of another")
+
+
+async def test_finding_a_row_below_any_parent(broken: Callable[..., World]) -> None:
+    router = Router(prefix="/broken")
+
+    @router.post("/{item_id}/below", status_code=201, response_model=ExampleItemResponse)
+    async def create_below(_: ItemRow, body: ExampleItemCreate, user: CurrentUser, db: DbSession) -> ExampleItem:
+        return await create_item(body, user, db)
+
+    @router.get("/{item_id}/below/{below_id}", response_model=ExampleItemResponse)
+    async def get_below(_: ItemRow, below_id: int, user: CurrentUser, read: ReadSession) -> Row:
+        return await read_row(read, ExampleItem, below_id, user)
+
+    world = broken(router=router)
+    await bites(world, matrix.check_own, "GET", "/{item_id}/below/{below_id}", "for a row below another parent")
+
+
+async def test_adding_below_anothers_row(broken: Callable[..., World]) -> None:
+    router = Router(prefix="/broken")
+
+    @router.post("/{item_id}/below", status_code=201, response_model=ExampleItemResponse)
+    async def create_below(item_id: int, body: ExampleItemCreate, user: CurrentUser, db: DbSession) -> ExampleItem:
+        return await create_item(body, user, db)
+
+    await bites(broken(router=router), matrix.check_others, "POST", "/{item_id}/below", "201 for another's row")
+
+
+async def test_showing_nothing_to_everybody(broken: Callable[..., World]) -> None:
+    @public
+    async def endpoint(query: Annotated[ExampleItemQuery, Query()], read: ReadSession, page: Page) -> Sequence[Row]:
+        return await page.fetch(read, visible_to(None, ExampleItem), query)
+
+    await bites(broken("GET", "", endpoint), matrix.check_open, "GET", "", "shows nothing")
 
 
 @pytest.mark.parametrize(

@@ -41,7 +41,7 @@ def killed_at(clone: Clone, moment: int, words: list[str]) -> bool:
     return run.returncode == -9
 
 
-@pytest.mark.parametrize("moment", [0, 1, 6])
+@pytest.mark.parametrize("moment", [1, 6])
 def test_a_killed_addition_leaves_nothing(clone: Clone, moment: int) -> None:
     """The next command of any process takes back what was done; a change that was complete stays."""
     before = clone.files()
@@ -53,6 +53,7 @@ def test_a_killed_addition_leaves_nothing(clone: Clone, moment: int) -> None:
     assert not (clone.folder / STAGE).exists()
 
 
+@pytest.mark.whole_project
 def test_a_killed_removal_and_a_killed_change_leave_everything(clone: Clone) -> None:
     clone.app("add", "Todo", "title:text")
     before = clone.files()
@@ -87,6 +88,7 @@ def test_a_full_disk_leaves_everything(clone: Clone) -> None:
     assert clone.files() == before
 
 
+@pytest.mark.whole_project
 def test_of_two_at_once_one_waits_for_nobody(clone: Clone) -> None:
     """Each of several additions at the same moment is made as a whole, or hears that another is at it."""
     before = clone.files()

@@ -1,9 +1,9 @@
 """Whatever is typed wrong is one line that names the argument and what is accepted; exit code 2, nothing written."""
 
-from pathlib import Path
-
 import pytest
+from typer.testing import CliRunner
 
+from app.cli import cli
 from tests.clones import Clone
 
 BAD: list[tuple[list[str], str, str]] = [
@@ -121,7 +121,7 @@ def test_a_line_for_people(clone: Clone) -> None:
     assert run.stdout == ""
 
 
-@pytest.mark.parametrize("path", ["app/api.py", "app/models.py", "app/users/router.py"])
+@pytest.mark.parametrize("path", ["app/api.py", "app/users/router.py"])
 def test_a_file_that_is_not_python_stops_it(clone: Clone, path: str) -> None:
     file = clone.folder / path
     good = file.read_text()
@@ -148,6 +148,6 @@ def test_a_registry_without_its_lines_stops_it(clone: Clone) -> None:
         file.write_text(good)
 
 
-def test_every_command_says_what_it_takes(clone: Clone, tmp_path: Path) -> None:
-    for name in ("add", "remove", "add-field", "drop-field"):
-        assert "Usage" in clone.run("app", name, "--help").stdout
+@pytest.mark.parametrize("name", ["add", "remove", "add-field", "drop-field"])
+def test_every_command_says_what_it_takes(name: str) -> None:
+    assert "Usage" in CliRunner().invoke(cli, [name, "--help"]).stdout

@@ -1,5 +1,6 @@
 """The generator's words: plurals, names, and that the example is what it would write today."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -57,3 +58,10 @@ def test_what_is_written_is_read_back(seed: int, tmp_path: Path) -> None:
         package.mkdir(parents=True)
         (package / "__init__.py").write_text(files(entity, ROOT)[f"app/{entity.folder}/__init__.py"])
         assert Project(tmp_path).entities == [entity]
+
+
+def test_every_code_of_a_fault_is_told_to_agents() -> None:
+    sources = [path.read_text() for path in (ROOT / "app" / "cli").rglob("*.py")]
+    codes = {code for source in sources for code in re.findall(r'Fault\(\s*"(\w+)"', source)}
+    told = set(re.findall(r"`(\w+)`", (ROOT / "AGENTS.md").read_text()))
+    assert codes - told == set()
