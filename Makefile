@@ -72,6 +72,10 @@ prove-entities: $(DEVELOPMENT) ## Add, prove and remove random entities: CLONES=
 bench-start: $(DEVELOPMENT) ## Compare the time to the first answer with a bare FastAPI and SQLAlchemy app
 	$(BIN)/python benchmarks/start.py
 
+.PHONY: bench-entities
+bench-entities: $(DEVELOPMENT) ## Measure what ten and twenty more entities cost: adding, starting, memory, tests
+	$(BIN)/python benchmarks/entities.py
+
 .PHONY: clean
 clean: ## Remove .venv and what tools left behind; keep .env and the database
 	rm -rf .venv .uv .ruff_cache .coverage*

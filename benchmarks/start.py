@@ -15,13 +15,13 @@ PAIRS = 7
 TIMEOUT_S = 60
 
 
-def start(folder: str, target: str) -> tuple[float, float]:
+def start(folder: str, target: str, root: Path = ROOT) -> tuple[float, float]:
     """Seconds to the first answer, and MB of resident memory after it."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         port = listener.getsockname()[1]
     words = [sys.executable, "-m", "uvicorn", target, "--port", str(port), "--log-level", "warning"]
-    path = os.pathsep.join((str(ROOT), str(ROOT / "benchmarks")))
+    path = os.pathsep.join((str(root), str(ROOT / "benchmarks")))
     began = time.perf_counter()
     server = subprocess.Popen(words, cwd=folder, env=os.environ | {"PYTHONPATH": path}, stderr=subprocess.DEVNULL)
     try:

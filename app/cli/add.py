@@ -5,11 +5,12 @@ from collections.abc import Sequence
 from app.cli.generator import names, registries
 from app.cli.generator.columns import columns_of
 from app.cli.generator.entity import Entity, Options, parse_entity
+from app.cli.generator.history import History
 from app.cli.generator.known import ask_database
+from app.cli.generator.migrations import create_table, index_name
 from app.cli.generator.outcome import finish
 from app.cli.generator.project import Project
 from app.cli.generator.render import files
-from app.cli.generator.revisions import History, index_name
 from app.cli.generator.tree import Change, changing
 from app.cli.report import Fault
 from app.core.migrations import ROOT
@@ -29,7 +30,7 @@ def _add(change: Change, name: str, texts: Sequence[str], options: Options, *, d
     for path, text in files(entity, ROOT).items():
         change.write(path, text)
     registries.register(change, entity)
-    migration, text = History(ROOT).create(entity)
+    migration, text = create_table(History(ROOT), entity)
     change.write(migration, text)
     finish(
         change,

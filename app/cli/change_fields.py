@@ -7,10 +7,11 @@ from app.cli.add import check_identifiers
 from app.cli.generator.columns import columns_of
 from app.cli.generator.entity import Entity, check_unique_names
 from app.cli.generator.fields import Field, parse_field
+from app.cli.generator.history import History
+from app.cli.generator.migrations import add_columns, drop_columns
 from app.cli.generator.outcome import finish
 from app.cli.generator.project import Project
 from app.cli.generator.render import files
-from app.cli.generator.revisions import History
 from app.cli.generator.tree import Change, changing
 from app.cli.report import Fault
 from app.core.migrations import ROOT
@@ -30,7 +31,7 @@ def _add(change: Change, name: str, texts: Sequence[str], *, dry_run: bool, as_j
     columns = [column for column in columns_of(new) if column.name in {field.column for field in added}]
     check_identifiers(new)
     kept = _rewrite(change, old, new)
-    path, text = History(ROOT).add_columns(new, columns)
+    path, text = add_columns(History(ROOT), new, columns)
     change.write(path, text)
     _finish(change, new, kept, path, dry_run=dry_run, as_json=as_json)
 
@@ -54,7 +55,7 @@ def _drop(change: Change, name: str, columns: Sequence[str], *, dry_run: bool, a
     new = project.complete(old.with_fields(left, ()))
     kept = _rewrite(change, old, new)
     gone = [column for column in columns_of(old) if column.field in dropped]
-    path, text = History(ROOT).drop_columns(old, gone)
+    path, text = drop_columns(History(ROOT), old, gone)
     change.write(path, text)
     _finish(change, new, kept, path, dry_run=dry_run, as_json=as_json)
 

@@ -6,11 +6,13 @@ from pathlib import Path
 
 from app.cli.generator import registries
 from app.cli.generator.entity import Entity
+from app.cli.generator.history import History, Revision
 from app.cli.generator.known import ask_database
+from app.cli.generator.migrations import create_table, drop_table
 from app.cli.generator.outcome import finish
-from app.cli.generator.project import Project, parse
+from app.cli.generator.project import Project
 from app.cli.generator.render import files
-from app.cli.generator.revisions import History, Revision
+from app.cli.generator.taken import parse
 from app.cli.generator.tree import Change, changing
 from app.cli.report import Fault
 from app.core.migrations import ROOT
@@ -93,7 +95,7 @@ def _take_migrations(change: Change, entity: Entity, *, keep_history: bool, forc
     applied = history.up_to(known.revisions) if known else set()
     are_its_own = all(revision.tables == {entity.table} for revision in about)
     if keep_history or not are_its_own or any(revision.id in applied for revision in about):
-        path, text = history.drop(entity)
+        path, text = drop_table(history, entity)
         change.write(path, text)
         return path
     if not force:
@@ -109,5 +111,5 @@ def _changed(history: History, entity: Entity, about: Sequence[Revision]) -> lis
     """The first migration alone can be rendered again; those of single fields are known by their table only."""
     if len(about) != 1:
         return []
-    _, text = history.create(entity, about[0].id, about[0].down)
+    _, text = create_table(history, entity, about[0].id, about[0].down)
     return [about[0].path] if text != about[0].text else []

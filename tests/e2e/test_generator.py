@@ -31,7 +31,8 @@ def test_an_entity_comes_and_goes(clone: Clone) -> None:
     """What is typed and read; then every file is as it was."""
     before = clone.files()
     planned = clone.ok("app", "add", *TODO, "--dry-run")
-    assert "would create app/todos/models.py" in planned
+    assert "  would create app/todos/models.py\n" in planned
+    assert "      + from app.todos.models import Todo\n" in planned
     assert clone.files() == before
     said = clone.ok("app", "add", *TODO)
     assert said.splitlines()[0] == "Todo at /api/v1/todos"

@@ -7,9 +7,10 @@ import pytest
 
 from app.cli.generator import names
 from app.cli.generator.entity import Options, parse_entity
+from app.cli.generator.history import History
+from app.cli.generator.migrations import create_table
 from app.cli.generator.project import Project
 from app.cli.generator.render import files
-from app.cli.generator.revisions import History
 from tests.processes import ROOT
 from tests.random_entities import draw
 
@@ -43,7 +44,7 @@ def test_the_example_is_what_the_generator_writes() -> None:
             assert (ROOT / path).read_text() == text, path
     history = History(ROOT)
     (migration,) = history.about("example_items")
-    _, text = history.create(example, migration.id, migration.down)
+    _, text = create_table(history, example, migration.id, migration.down)
     assert migration.text == text
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from app.cli.generator import names
 from app.cli.generator.entity import Entity
 from app.cli.generator.fields import Field
-from app.cli.generator.kinds import Shape, no_default
+from app.cli.generator.kinds.shape import Shape, no_default
 
 # What a schemas module imports or defines: a type of a field's own has another name.
 _SCHEMA_NAMES = {

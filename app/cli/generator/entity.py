@@ -7,7 +7,7 @@ from functools import cached_property
 
 from app.cli.generator import names
 from app.cli.generator.fields import Field, parse_field
-from app.cli.generator.kinds import Shape, no_default
+from app.cli.generator.kinds.shape import Shape, no_default
 from app.cli.report import Fault
 
 

@@ -5,7 +5,8 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from app.cli.generator import names
-from app.cli.generator.kinds import ACCEPTED, KINDS, BadKind, Default, Shape
+from app.cli.generator.kinds import ACCEPTED, KINDS
+from app.cli.generator.kinds.shape import BadKind, Default, Shape
 from app.cli.report import Fault
 
 _FIELD = re.compile(

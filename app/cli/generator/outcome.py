@@ -22,7 +22,10 @@ def finish(
     if not dry_run:
         change.make()
     would = "would " if dry_run else ""
-    lines = [f"  {would}{step['action']} {step['path']}" for step in plan]
+    lines = []
+    for step in plan:
+        lines.append(f"  {would}{step['action']} {step['path']}")
+        lines += [f"      {line}" for line in step.get("lines", [])] if dry_run else []
     lines += [f"  left {path}: it was changed by hand" for path in left]
     say(
         as_json,

@@ -2,18 +2,16 @@
 
 import ast
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, NoReturn, TypeVar
+from typing import Any, NoReturn
 
 from app.cli.generator import names
 from app.cli.generator.entity import Entity, Options, parse_entity
 from app.cli.generator.fields import Field
+from app.cli.generator.taken import Taken, parse
 from app.cli.report import Fault
-
-Node = TypeVar("Node", bound=ast.AST)
 
 _COMMAND = re.compile(r"^app add (\w+)\n((?:    \S.*\n)+)", re.MULTILINE)
 
@@ -65,6 +63,15 @@ class Project:
         others = [other for other in self.entities if other.name != entity.name]
         return [other.name for other in others if entity.name in [related.name for related in other.related]]
 
+    def check_free(self, entity: Entity) -> None:
+        """Raises Fault when a name that the entity needs is taken."""
+        if other := next((known for known in self.entities if known.name == entity.name), None):
+            raise Fault("already_there", f"is there already, in app/{other.folder}", argument=entity.name)
+        for what, where in Taken(self.root).names_of(entity).items():
+            if where:
+                why = f"its {what} is there already, in {where}; choose another name, or --plural and --route"
+                raise Fault("already_there", why, argument=entity.name)
+
     def complete(self, entity: Entity) -> Entity:
         """The entity with what it names, by the classes' names. Raises Fault where that cannot be."""
         parent = self._parent(entity)
@@ -107,72 +114,6 @@ class Project:
 
     def leads_to(self, start: Entity, end: Entity) -> bool:
         return any(other.name == end.name or self.leads_to(other, end) for other in start.related)
-
-    def check_free(self, entity: Entity) -> None:
-        """Raises Fault when a name that the entity needs is taken."""
-        if other := next((known for known in self.entities if known.name == entity.name), None):
-            raise Fault("already_there", f"is there already, in app/{other.folder}", argument=entity.name)
-        folder = f"app/{entity.folder}"
-        taken = {
-            f"class {entity.name}": self._classes.get(entity.name),
-            f"table {entity.table}": self._tables.get(entity.table),
-            f"path {entity.collection}": self._prefixes.get(entity.collection),
-            f"folder {folder}": folder if (self.root / folder).exists() else None,
-            f"file {entity.test_file}": entity.test_file if (self.root / entity.test_file).exists() else None,
-            f"endpoint create_{entity.noun}": self._endpoints.get(f"create_{entity.noun}"),
-            f"endpoint list_{entity.nouns}": self._endpoints.get(f"list_{entity.nouns}"),
-        }
-        for what, where in taken.items():
-            if where:
-                why = f"its {what} is there already, in {where}; choose another name, or --plural and --route"
-                raise Fault("already_there", why, argument=entity.name)
-
-    @cached_property
-    def _modules(self) -> dict[str, ast.Module]:
-        paths = [*self.root.glob("app/*/*.py"), *self.root.glob("app/core/*.py")]
-        return {path.relative_to(self.root).as_posix(): parse(path) for path in sorted(set(paths))}
-
-    @cached_property
-    def _classes(self) -> dict[str, str]:
-        return {node.name: path for path, node in self._nodes(ast.ClassDef) if path.endswith("models.py")}
-
-    @cached_property
-    def _tables(self) -> dict[str, str]:
-        return {
-            str(node.value.value): path
-            for path, node in self._nodes(ast.Assign)
-            if ast.unparse(node.targets[0]) == "__tablename__" and isinstance(node.value, ast.Constant)
-        }
-
-    @cached_property
-    def _prefixes(self) -> dict[str, str]:
-        return {
-            ast.literal_eval(keyword.value): path
-            for path, node in self._nodes(ast.Call)
-            for keyword in node.keywords
-            if ast.unparse(node.func) == "Router"
-            and keyword.arg == "prefix"
-            and isinstance(keyword.value, ast.Constant)
-        }
-
-    @cached_property
-    def _endpoints(self) -> dict[str, str]:
-        return {node.name: path for path, node in self._nodes(ast.AsyncFunctionDef) if path.endswith("router.py")}
-
-    def _nodes(self, kind: type[Node]) -> Iterator[tuple[str, Node]]:
-        for path, module in self._modules.items():
-            for node in ast.walk(module):
-                if isinstance(node, kind):
-                    yield path, node
-
-
-def parse(path: Path) -> ast.Module:
-    try:
-        return ast.parse(path.read_text(encoding="utf-8"), str(path))
-    except SyntaxError as error:
-        raise Fault(
-            "syntax", f"is not Python: {error.msg} in line {error.lineno}", argument=str(path), exit_code=1
-        ) from None
 
 
 def _read(path: Path) -> Entity | None:

@@ -177,7 +177,9 @@ def _templates() -> Any:
     try:
         import jinja2
     except ModuleNotFoundError:
-        raise Fault("missing_tool", "jinja2 is not installed. Right: make setup", exit_code=1) from None
+        raise Fault(
+            "missing_tool", "jinja2 is not installed. Right: make setup, or pip install jinja2 ruff", exit_code=1
+        ) from None
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES),
         trim_blocks=True,
@@ -200,8 +202,13 @@ def _ruff(words: list[str], text: str, root: Path) -> str:
     beside_python = Path(sys.executable).with_name("ruff")
     program = str(beside_python) if beside_python.exists() else shutil.which("ruff")
     if program is None:
-        raise Fault("missing_tool", "ruff is not installed. Right: make setup", exit_code=1)
+        raise _missing("ruff")
     run = subprocess.run([program, *words], input=text, cwd=root, text=True, capture_output=True)  # noqa: S603, PLW1510
     if run.returncode != 0:
         raise Fault("format", f"ruff refuses the code: {run.stderr.strip().splitlines()[0]}", exit_code=1)
     return run.stdout
+
+
+def _missing(tool: str) -> Fault:
+    right = "make setup, or pip install jinja2 ruff"
+    return Fault("missing_tool", f"{tool} is not installed. Right: {right}", exit_code=1)

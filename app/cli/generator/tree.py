@@ -4,6 +4,7 @@ What will be written is on the disk before the first file is replaced, and what 
 journal. A change that fails is rolled back; one whose process was killed is rolled back by the next that begins.
 """
 
+import difflib
 import fcntl
 import json
 import os
@@ -63,13 +64,16 @@ class Change:
         return file.read_text(encoding="utf-8") if file.exists() else None
 
     @property
-    def plan(self) -> list[dict[str, str]]:
+    def plan(self) -> list[dict[str, Any]]:
         """What is done to which file, for people and programs to read."""
-        verbs = {path: "delete" if text is None else "change" for path, text in self.texts.items()}
-        return [
-            {"action": verb if (self.root / path).exists() else "create", "path": path}
-            for path, verb in sorted(verbs.items())
-        ]
+        return [self._step(path, text) for path, text in sorted(self.texts.items())]
+
+    def _step(self, path: str, text: str | None) -> dict[str, Any]:
+        file = self.root / path
+        if text is None or not file.exists():
+            return {"action": "delete" if text is None else "create", "path": path}
+        lines = difflib.ndiff(file.read_text(encoding="utf-8").splitlines(), text.splitlines())
+        return {"action": "change", "path": path, "lines": [line for line in lines if line.startswith(("+ ", "- "))]}
 
     def make(self) -> None:
         """Raises Fault when it cannot be made; nothing has changed then."""
