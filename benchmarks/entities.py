@@ -48,7 +48,7 @@ def main() -> None:
 
 def command(words: list[str], folder: Path, env: dict[str, str]) -> None:
     program = Path(sys.executable).with_name(words[0])
-    run = subprocess.run([program, *words[1:]], cwd=folder, env=env, capture_output=True, text=True)
+    run = subprocess.run([program, *words[1:]], check=False, cwd=folder, env=env, capture_output=True, text=True)
     if run.returncode:
         sys.exit(run.stdout + run.stderr)
 

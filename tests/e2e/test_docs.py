@@ -32,6 +32,7 @@ def clone(tmp_path: Path) -> Path:
     return processes.clone(tmp_path / "clone")
 
 
+@pytest.mark.whole_project
 def test_the_readme(clone: Path) -> None:
     scripts = blocks("README.md", "bash")
     assert scripts[0] == "make run\n"

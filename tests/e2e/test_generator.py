@@ -49,6 +49,7 @@ def test_an_entity_comes_and_goes(clone: Clone) -> None:
     assert not (clone.folder / "app" / "todos").exists()
 
 
+@pytest.mark.whole_project
 def test_removing_keeps_what_was_changed_by_hand(clone: Clone) -> None:
     clone.app_each([["add", *TODO], ["add", "Comment", "body:text", "--parent", "Item"], ["add", "Note", "body:text"]])
     (clone.folder / "app" / "todos" / "service.py").write_text('"""By hand."""\n')
@@ -186,7 +187,8 @@ def test_the_database_is_asked_what_it_has(clone: Clone) -> None:
 def test_one_document_for_programs(clone: Clone) -> None:
     added = clone.app("add", *TODO)
     assert (added["entity"], added["path"], added["table"]) == ("Todo", "/api/v1/todos", "todos")
-    assert {"action": "change", "path": "app/api.py"} in added["files"]
+    line = "+ from app.todos.models import Todo"
+    assert {"action": "change", "path": "app/models.py", "lines": [line]} in added["files"]
     assert added["next"][1] == ".venv/bin/app migrate"
     wrong = clone.run("app", "add", "Todo2", "title:strange", "--json")
     assert (wrong.returncode, wrong.stderr) == (2, "")

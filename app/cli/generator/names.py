@@ -29,7 +29,10 @@ _MODULE_NAMES = {
     "Literal", "LongText", "Mapped", "Owned", "OwnedQuery", "Page", "Query", "ReadSession", "RequestSchema", "Router",
     "Row", "RowSchema", "Sequence", "String", "Superuser", "UTC", "UUID", "Url", "User", "UtcDatetime",
 }  # fmt: skip
-_VARIABLES = {"app", "body", "db", "if_match", "item_id", "page", "query", "read", "row", "router", "user", "users"}
+_VARIABLES = {
+    "another", "app", "body", "changed", "db", "field", "if_match", "other", "page", "public", "query", "read",
+    "response", "row", "router", "sent", "superuser", "user", "users", "value",
+}  # fmt: skip
 _IN_CLASS_BODIES = {
     "bool", "cls", "date", "datetime", "dict", "false", "float", "int", "list", "mapped_column", "self", "sql", "str",
     "true", "tuple", "unchanged",

@@ -93,6 +93,7 @@ class Change:
             file = self.root / path
             if file.exists():
                 shutil.copy2(file, stage / f"{number}.old")
+                _sync(stage / f"{number}.old")
             if text is not None:
                 _write(stage / f"{number}.new", text)
                 if file.exists():
@@ -101,6 +102,7 @@ class Change:
             entry = {"path": path, "number": number, "existed": file.exists(), "folders": folders}
             entries.append(entry | {"new": _digest(stage / f"{number}.new")})
         _write(stage / "writing", json.dumps(entries))
+        _sync(stage)
         (stage / "writing").replace(stage / JOURNAL)
 
     def _replace(self, stage: Path) -> None:
@@ -149,7 +151,14 @@ def _remove_empty(folder: Path, root: Path) -> None:
 
 
 def _write(path: Path, text: str) -> None:
-    with path.open("w", encoding="utf-8", newline="\n") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
+    path.write_text(text, encoding="utf-8", newline="\n")
+    _sync(path)
+
+
+def _sync(path: Path) -> None:
+    """The file, or the folder's entries, are on the disk: after a power cut the journal speaks of what is there."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
