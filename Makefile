@@ -74,7 +74,7 @@ bench-start: $(DEVELOPMENT) ## Compare the time to the first answer with a bare 
 
 .PHONY: bench-entities
 bench-entities: $(DEVELOPMENT) ## Measure what ten and twenty more entities cost: adding, starting, memory, tests
-	$(BIN)/python benchmarks/entities.py
+	$(BIN)/python -m benchmarks.entities
 
 .PHONY: clean
 clean: ## Remove .venv and what tools left behind; keep .env and the database

@@ -9,7 +9,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from start import ROOT, start
+from benchmarks.start import ROOT, start
 
 STEPS = (0, 10, 20)
 FIELDS = ["title:str(200)", "notes:text?", "level:enum(low,high)=low", "price:decimal(10,2)=0", "due_at:datetime?^"]
@@ -32,7 +32,7 @@ def main() -> None:
             seconds = []
             while there < step:
                 there += 1
-                refers = [f"before:ref(Entity{there - 1})?"] if there > 1 else []
+                refers = [f"earlier:ref(Entity{there - 1})?"] if there > 1 else []
                 began = time.perf_counter()
                 command(["app", "add", f"Entity{there}", *FIELDS, *refers], clone, env)
                 seconds.append(time.perf_counter() - began)

@@ -69,7 +69,9 @@ def _entity(chance: random.Random, name: str, others: list[Drawn]) -> Drawn:
 def _field(chance: random.Random, one: Drawn, name: str, others: list[Drawn]) -> str:
     seen = [other for other in others if one.is_superusers or other.is_public or not other.is_superusers]
     if seen and chance.random() < 0.25:
-        return f"{name}:ref({chance.choice(seen).name})" + chance.choice(["", "?"])
+        target = chance.choice(seen)
+        must_be_optional = not target.is_superusers and (target.is_public or one.is_superusers)
+        return f"{name}:ref({target.name})" + ("?" if must_be_optional else chance.choice(["", "?"]))
     if chance.random() < 0.08:
         return f"{name}:ref({one.name})?"
     kind = chance.choice(KINDS)

@@ -204,6 +204,24 @@ async def check_references(world: World, operation: Operation) -> None:
                 assert response.json()["detail"][0]["loc"] == ["body", name]
 
 
+async def check_deleting_what_is_referred_to(world: World, operation: Operation) -> None:
+    """It is refused, or takes the row along, or leaves it without the reference: the client hears which."""
+    owner, admin = await factories.user(world.app), await factories.superuser(world.app)
+    for name, template in world.references(operation).items():
+        url = await world.url(operation.path, owner)
+        row = await world.row(operation.path, owner, url)
+        if row[name] is None or "{" in template:
+            continue
+        deleted = await admin.http.delete(f"{template}/{row[name]}")
+        left = await admin.http.get(f"{url}/{row['id']}")
+        if deleted.status_code == 409:
+            assert left.json() == row, f"{operation}: {name} was refused to be deleted, and the row changed"
+        else:
+            assert deleted.status_code == 204, f"{operation}: deleting {name} is {deleted.status_code}"
+            assert left.status_code == 404 or left.json()[name] is None, f"{operation}: {name} leads nowhere"
+            return
+
+
 async def check_etag(world: World, operation: Operation) -> None:
     """A row's answer has an ETag; with a stale one a write is 412 and does nothing, with the right one it is done."""
     owner, admin = await factories.user(world.app), await factories.superuser(world.app)

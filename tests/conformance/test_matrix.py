@@ -85,6 +85,8 @@ async def test_lists(world: World, operation: Operation) -> None:
 @each([operation for operation in USERS if operation.method in ("POST", "PUT", "PATCH")])
 async def test_references(world: World, operation: Operation) -> None:
     await matrix.check_references(world, operation)
+    if operation.method == "POST":
+        await matrix.check_deleting_what_is_referred_to(world, operation)
 
 
 @each(ALL)

@@ -67,6 +67,11 @@ BAD: list[tuple[list[str], str, str]] = [
     (["Todo", "r:ref()"], "reference", "r:ref(): Accepted: ref(Other), an entity that is there"),
     (["Todo", "r:ref(User)"], "unknown_entity", "r:ref(User): no entity that app add made"),
     (["Todo", "r:ref(Todo)"], "reference", "r:ref(Todo): the first row has none to refer to. Right: r:ref(Todo)?"),
+    (
+        ["Todo", "r:ref(Item)", "--superuser-only"],
+        "reference",
+        "would delete what is not theirs; let",
+    ),
     (["Todo", "t:text", "--parent", "Nothing"], "unknown_entity", "--parent Nothing: no entity that app add made"),
     (["Todo", "t:text", "--parent", "Item", "--public-read"], "parent", "--parent Item: --public-read: ExampleItem is"),
     (["Todo", "t:text", "--route", "My Todos"], "route", "--route My Todos: not one part of a path"),

@@ -124,7 +124,8 @@ class Entity:
         if not field.is_reference:
             return field.shape
         target = dict(self.references)[field]
-        on_delete = "SET NULL" if field.is_optional else "CASCADE"
+        # What superusers keep is not taken away while it is referred to; what is one's own takes along what is, too.
+        on_delete = "SET NULL" if field.is_optional else "RESTRICT" if target.is_superusers else "CASCADE"
         return Shape(
             python="int",
             column=f'ForeignKey("{target.table}.id", ondelete="{on_delete}")',

@@ -104,6 +104,10 @@ class Project:
         if target.is_superusers and not target.is_public and not entity.is_superusers:
             why = f"{target.name} is seen by superusers only; make it --public-read, or this --superuser-only"
             raise Fault("reference", why, argument=field.text)
+        if not field.is_optional and target.is_owned and (target.is_public or entity.is_superusers):
+            right = f"{field.name}:ref({target.name})?"
+            why = f"deleting a {target.name} would delete what is not theirs; let the field be null. Right: {right}"
+            raise Fault("reference", why, argument=field.text)
         if self.leads_to(target, entity):
             raise Fault("reference", f"{target.name} depends on {entity.name} already", argument=field.text)
         return target
