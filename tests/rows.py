@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from functools import cache, cached_property
+from functools import cache
 from typing import Any
 
 from fastapi import FastAPI
@@ -63,6 +63,11 @@ async def row(actor: factories.Actor, path: str, **values: Any) -> dict[str, Any
 
 
 @cache
+def _operations(app: FastAPI) -> dict[tuple[str, str], Operation]:
+    return {(operation.method, operation.path): operation for operation in operations(app)}
+
+
+@cache
 def _rows(app: FastAPI) -> "Rows":
     return Rows(app)
 
@@ -76,9 +81,9 @@ class Rows:
         self._samples: Counter[tuple[str, str]] = Counter()  # how many there were of each collection's fields
         self._targets: dict[tuple[int, str], int] = {}
 
-    @cached_property
+    @property
     def operations(self) -> dict[tuple[str, str], Operation]:
-        return {(operation.method, operation.path): operation for operation in operations(self.app)}
+        return _operations(self.app)
 
     def operation(self, method: str, path: str) -> dict[str, Any]:
         return self.document["paths"][path][method.lower()]
@@ -90,7 +95,7 @@ class Rows:
         return None if schema is None else self._resolve(schema)
 
     async def body(
-        self, method: str, path: str, owner: factories.Actor, *, required_only: bool = False, within: str = ""
+        self, method: str, path: str, owner: factories.Actor, *, required_only: bool = False
     ) -> dict[str, Any] | None:
         """A valid body, with every field or those that are required, or None for an operation without one."""
         schema = self.body_schema(method, path)
@@ -98,9 +103,7 @@ class Rows:
             return None
         names = schema.get("required", []) if required_only else schema["properties"]
         collection = path.rpartition("/{")[0] if path.endswith("}") else path
-        return {
-            name: await self._sample((collection, name), schema["properties"][name], owner, within) for name in names
-        }
+        return {name: await self._sample((collection, name), schema["properties"][name], owner) for name in names}
 
     def references(self, operation: Operation) -> dict[str, str]:
         """The fields of an operation's body that refer to rows, and the paths of their collections."""
@@ -117,12 +120,9 @@ class Rows:
         collection = await self.url(head, owner)
         return f"{collection}/{await self._id(head, collection, owner)}{tail}"
 
-    async def row(
-        self, template: str, owner: factories.Actor, url: str | None = None, within: str = ""
-    ) -> dict[str, Any]:
-        """A row with every field, in the collection at the URL or below a new parent."""
-        body = await self.body("POST", template, owner, within=within)
-        return await self.create(template, url or await self.url(template, owner), owner, body or {})
+    async def row(self, template: str, owner: factories.Actor, url: str) -> dict[str, Any]:
+        """A row with every field, in the collection at the URL."""
+        return await self.create(template, url, owner, await self.body("POST", template, owner) or {})
 
     async def create(self, template: str, url: str, owner: factories.Actor, body: dict[str, Any]) -> dict[str, Any]:
         who = owner if self.operations["POST", template].is_for_users else await factories.superuser(self.app)
@@ -144,22 +144,23 @@ class Rows:
             schema = self.document["components"]["schemas"][schema["$ref"].rpartition("/")[2]]
         return schema
 
-    async def _referred(self, template: str, owner: factories.Actor, within: str) -> int | None:
-        """A row for others of the owner's to refer to. What refers to its own collection refers to none meanwhile."""
-        if template == within:
-            return None
+    async def _referred(self, template: str, owner: factories.Actor) -> int:
+        """A row for others of the owner's to refer to."""
         if (owner.id, template) not in self._targets:
-            self._targets[owner.id, template] = (await self.row(template, owner, within=template))["id"]
+            # What it needs and no more: else each reference would draw in all that its target refers to, and so on.
+            body = await self.body("POST", template, owner, required_only=True) or {}
+            url = await self.url(template, owner)
+            self._targets[owner.id, template] = (await self.create(template, url, owner, body))["id"]
         return self._targets[owner.id, template]
 
     def _not_null(self, schema: dict[str, Any]) -> dict[str, Any]:
         schema = self._resolve(schema)
         return self._resolve(next(part for part in schema.get("anyOf", [schema]) if part.get("type") != "null"))
 
-    async def _sample(self, field: tuple[str, str], schema: dict[str, Any], owner: factories.Actor, within: str) -> Any:
+    async def _sample(self, field: tuple[str, str], schema: dict[str, Any], owner: factories.Actor) -> Any:
         schema = self._not_null(schema)
         if collection := schema.get("x-collection"):
-            return await self._referred(API + collection, owner, within)
+            return await self._referred(API + collection, owner)
         self._samples[field] += 1
         return _value(schema, self._samples[field])
 
