@@ -81,6 +81,22 @@ def test_removing_follows_what_the_database_has(clone: Clone) -> None:
 
 
 @pytest.mark.whole_project
+def test_two_heads_are_migrated_and_joined(clone: Clone) -> None:
+    """As they are after a merge with a newer template that has migrations too."""
+    first, second = clone.app_each([["add", name, "title:text"] for name in ("Album", "Track")])
+    here, there = ((clone.folder / answer["migration"]) for answer in (first, second))
+    parent = re.search(r"^down_revision.*$", here.read_text(), re.MULTILINE)
+    assert parent
+    there.write_text(re.sub(r"^down_revision.*$", parent[0], there.read_text(), flags=re.MULTILINE))
+    assert clone.ok("app", "migrate").count(", ") == 1
+    joined = clone.app("add", "Zebra", "title:text")
+    assert re.search(r'down_revision: .* = \("\w+", "\w+"\)\n', (clone.folder / joined["migration"]).read_text())
+    clone.ok("python", "-c", DRIFT)
+    assert clone.ok("alembic", "heads").count("(head)") == 1
+    clone.app("doctor")
+
+
+@pytest.mark.whole_project
 async def test_fields_come_and_go_with_the_rows_in_place(empty_database: str, tmp_path: Path) -> None:
     """On a database with rows in it, and rows below those: nothing is lost, and no id is given out twice."""
     clone = Clone.make(tmp_path / "clone", DATABASE_URL=empty_database)

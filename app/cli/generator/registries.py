@@ -56,6 +56,7 @@ def _inserted(text: str, pattern: re.Pattern[str], line: str, path: str) -> str:
     own = pattern.fullmatch(line)
     if not keys or own is None:
         raise Fault("registry", f"has no line like {line} to sort the new one among", argument=path, exit_code=1)
+    lines[-1] = lines[-1].rstrip("\n") + "\n"
     before = [number for number, key in keys.items() if _order(key) < _order(own[1])]
     lines.insert(before[-1] + 1 if before else min(keys), f"{line}\n")
     return "".join(lines)
