@@ -9,8 +9,14 @@ from app.core.migrations import StartupError, current, prepare
 
 
 def run(as_json: bool) -> None:
-    revisions = sorted(migrated(load_settings()))
+    revisions = sorted(migrated(command_settings(as_json)))
     say(as_json, f"The database is at revision {', '.join(revisions)}.", revisions=revisions)
+
+
+def command_settings(as_json: bool) -> Settings:
+    """The settings, without DEBUG's statements on standard output where one document is wanted there."""
+    settings = load_settings()
+    return settings.model_copy(update={"debug": False}) if as_json else settings
 
 
 def migrated(settings: Settings) -> set[str]:

@@ -7,9 +7,9 @@ from sqlalchemy import select
 
 from app.auth.models import User, end_sessions
 from app.auth.passwords import check_password
-from app.cli.migrate import migrated
+from app.cli.migrate import command_settings, migrated
 from app.cli.report import Fault, say
-from app.core.config import Settings, load_settings
+from app.core.config import Settings
 from app.core.database import Database
 from app.core.errors import Invalid
 from app.core.schemas import normalize_email
@@ -17,7 +17,7 @@ from app.core.security import hash_password
 
 
 def run(email: str, password: str, as_json: bool) -> None:
-    settings = load_settings()
+    settings = command_settings(as_json)
     try:
         email = normalize_email(email)
         check_password(password, email, settings.password_min_length)

@@ -1,5 +1,6 @@
 """The commands, and what whoever gets one wrong reads: one line, no traceback, an exit code that is not 0."""
 
+import json
 import socket
 import subprocess
 from pathlib import Path
@@ -103,6 +104,14 @@ def test_a_port_in_use_is_one_line(tmp_path: Path, sqlite: dict[str, str]) -> No
         f"cannot listen on 127.0.0.1:{port} (Address already in use). "
         f"Stop what listens there, or choose another: make run PORT={port + 1}"
     )
+
+
+def test_one_document_and_nothing_else(tmp_path: Path, sqlite: dict[str, str]) -> None:
+    run = processes.command("app", "migrate", "--json", folder=tmp_path, env=sqlite | {"DEBUG": "true"})
+    assert json.loads(run.stdout)["ok"] is True
+    wrong = sqlite | {"BCRYPT_ROUNDS": "99"}
+    refused = processes.command("app", "migrate", "--json", folder=tmp_path, env=wrong)
+    assert (refused.returncode, json.loads(refused.stdout)["error"]["code"]) == (1, "environment")
 
 
 def test_help_is_quick_to_read(tmp_path: Path) -> None:

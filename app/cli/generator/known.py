@@ -23,7 +23,7 @@ class Known:
 def ask_database() -> Known | None:
     """Its tables and revisions; None when it cannot be reached. Never makes one that is not there."""
     try:
-        settings = Settings()
+        settings = Settings().model_copy(update={"debug": False})  # its statements go to standard output
     except (ValidationError, SourceError):
         return None
     is_sqlite = settings.url.get_backend_name() == "sqlite"
