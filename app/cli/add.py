@@ -64,4 +64,8 @@ def _check_database(entity: Entity) -> None:
     known = ask_database()
     if known and entity.table in known.tables:
         why = f"the database has a table {entity.table} that the code does not know"
-        raise Fault("table_exists", f"{why}; drop it there, or choose another name or --plural", argument=entity.name)
+        raise Fault(
+            "table_exists",
+            f"{why}; app migrate, if a migration drops it, or another name or --plural",
+            argument=entity.name,
+        )

@@ -47,7 +47,7 @@ def killed_at(clone: Clone, moment: int, words: list[str]) -> bool:
 def test_a_killed_addition_leaves_nothing(clone: Clone, moment: int) -> None:
     """The next command of any process takes back what was done; a change that was complete stays."""
     before = clone.files()
-    was_killed = killed_at(clone, moment, ["add", "Todo", "title:text"])
+    was_killed = killed_at(clone, moment, ["add", "Quokka", "title:text"])
     assert was_killed
     (answer,) = clone.app_each([["remove", "Nothing"]])
     assert answer["code"] == "unknown_entity"
@@ -56,32 +56,32 @@ def test_a_killed_addition_leaves_nothing(clone: Clone, moment: int) -> None:
 
 
 def test_a_killed_removal_and_a_killed_change_leave_everything(clone: Clone) -> None:
-    clone.app("add", "Todo", "title:text")
+    clone.app("add", "Quokka", "title:text")
     before = clone.files()
-    for moment, words in ((5, ["remove", "Todo"]), (2, ["add-field", "Todo", "notes:text?"])):
+    for moment, words in ((5, ["remove", "Quokka"]), (2, ["add-field", "Quokka", "notes:text?"])):
         assert killed_at(clone, moment, words)
         assert clone.files() != before
         with changing(clone.folder):  # as the next command does
             assert clone.files() == before
-    clone.app("remove", "Todo")
+    clone.app("remove", "Quokka")
 
 
 def test_what_was_edited_after_a_kill_is_left_alone(clone: Clone) -> None:
     registry = clone.folder / "app" / "models.py"
     good = registry.read_text()
-    assert killed_at(clone, 9, ["add", "Todo", "title:text"])
-    assert "Todo" in registry.read_text()
+    assert killed_at(clone, 9, ["add", "Quokka", "title:text"])
+    assert "Quokka" in registry.read_text()
     registry.write_text(good + "# by hand\n")
     with changing(clone.folder):
         assert registry.read_text() == good + "# by hand\n"
-        assert not (clone.folder / "app" / "todos").exists()
+        assert not (clone.folder / "app" / "quokkas").exists()
     registry.write_text(good)
 
 
 def test_a_full_disk_leaves_everything(clone: Clone) -> None:
     """No file may be larger than a kibibyte: the third of the change is."""
     before = clone.files()
-    words = ["bash", "-c", "ulimit -f 1; exec app add Todo title:text"]
+    words = ["bash", "-c", "ulimit -f 1; exec app add Quokka title:text"]
     unmeasured = {"COVERAGE_PROCESS_CONFIG": "", "COVERAGE_PROCESS_START": ""}  # coverage has files of its own to write
     run = clone.run(*words, PATH=f"{Path(sys.executable).parent}:/usr/bin:/bin", **unmeasured)
     assert run.returncode == 1
@@ -98,10 +98,10 @@ def test_of_two_at_once_one_waits_for_nobody(clone: Clone) -> None:
         subprocess.Popen(
             [*program, name, "title:text", "--json"], cwd=clone.folder, env=clone.env, stdout=subprocess.PIPE
         )
-        for name in ("First", "Second", "Third")
+        for name in ("Kowari", "Mulgara", "Ningaui")
     ]
     said = [process.communicate()[0] for process in crowd]
-    added = [name for name in ("First", "Second", "Third") if (clone.folder / f"app/{name.lower()}s").exists()]
+    added = [name for name in ("Kowari", "Mulgara", "Ningaui") if (clone.folder / f"app/{name.lower()}s").exists()]
     assert len(added) == sum(b'"ok": true' in document for document in said)
     assert all(b'"ok": true' in document or b'"busy"' in document for document in said)
     for name in added:

@@ -157,9 +157,9 @@ def test_what_was_forgotten(clone: Path) -> None:
     edit(app / "examples" / "models.py", "title: Mapped[str]", "title: Mapped[str | None]")
     with (app / "examples" / "models.py").open("a") as file:
         file.write(TAGS)
-    (app / "notes").mkdir()
-    (app / "notes" / "router.py").touch()
-    (app / "notes" / "models.py").touch()
+    (app / "numbats").mkdir()
+    (app / "numbats" / "router.py").touch()
+    (app / "numbats" / "models.py").touch()
     edit(app / "api.py", "from app.auth.router import router as auth\n", "")
     edit(
         app / "api.py",
@@ -181,10 +181,10 @@ def test_what_was_forgotten(clone: Path) -> None:
         },
         "registries": {
             "app/api.py lacks examples": "add to app/api.py: router.include_router(examples)",
-            "app/api.py lacks notes": "add to app/api.py: from app.notes.router import router as notes; "
-            "router.include_router(notes)",
+            "app/api.py lacks numbats": "add to app/api.py: from app.numbats.router import router as numbats; "
+            "router.include_router(numbats)",
             "app/api.py: the imports are not sorted": "make format",
-            "app/models.py lacks app.notes.models": "add to app/models.py: from app.notes.models import its models",
+            "app/models.py lacks app.numbats.models": "add to app/models.py: from app.numbats.models import its models",
             "app/models.py: the imports are not sorted": "make format",
         },
         "docs": {
@@ -207,7 +207,7 @@ def test_what_is_broken(clone: Path) -> None:
     )
     for name in ("api.py", "models.py"):
         with (clone / "app" / name).open("a") as file:
-            file.write("from app.notes import (\n")
+            file.write("from app.numbats import (\n")
     (clone / ".env.example").unlink()
     found = [line for line in doctor(clone).splitlines() if line.startswith("fault")]
     starts = (

@@ -43,7 +43,9 @@ def test_the_example_is_what_the_generator_writes() -> None:
         if path.startswith("app/"):
             assert (ROOT / path).read_text() == text, path
     history = History(ROOT)
-    (migration,) = history.about("example_items")
+    migration, *of_fields = history.about("example_items")
+    if of_fields:  # this project has changed it, with `app add-field`
+        return
     _, text = create_table(history, example, migration.id, migration.down)
     assert migration.text == text
 

@@ -29,7 +29,7 @@ def finish(
     lines += [f"  left {path}: it was changed by hand" for path in left]
     say(
         as_json,
-        "\n".join([headline, *lines]),
+        "\n".join([f"Dry run: {headline}" if dry_run else headline, *lines]),
         next_steps=["the same command without --dry-run"] if dry_run else next_steps,
         **document,
         dry_run=dry_run,
