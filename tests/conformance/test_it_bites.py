@@ -12,7 +12,7 @@ from app.auth.dependencies import CurrentUser, Identity, bearer_token, current_u
 from app.auth.models import User
 from app.core.database import DbSession, ReadSession, Row
 from app.core.errors import NotFound, Unauthorized
-from app.core.ownership import read_row, visible_to
+from app.core.ownership import read_row, require_visible, visible_to
 from app.core.pagination import Page
 from app.core.policy import public
 from app.core.routing import Router
@@ -203,6 +203,18 @@ async def test_referring_to_anothers_row(broken: Callable[..., World]) -> None:
         return await create_item(ExampleItemCreate(title=f"About {body.item_id}"), user, db)
 
     await bites(broken("POST", "", endpoint), matrix.check_references, "POST", "", "answers 201 to item_id of another")
+
+
+async def test_a_reference_that_is_looked_at_passes(broken: Callable[..., World]) -> None:
+    class Referring(RequestSchema):
+        item_id: Annotated[int, reference("/items")] | None = None
+
+    async def endpoint(body: Referring, user: CurrentUser, db: DbSession) -> ExampleItem:
+        await require_visible(db, user, ExampleItem, item_id=body.item_id)
+        return await create_item(ExampleItemCreate(title=f"About {body.item_id}"), user, db)
+
+    world = broken("POST", "", endpoint)
+    await matrix.check_references(world, world.operations["POST", "/api/v1/broken"])
 
 
 async def test_finding_a_row_below_any_parent(broken: Callable[..., World]) -> None:

@@ -82,8 +82,9 @@ def test_a_full_disk_leaves_everything(clone: Clone) -> None:
     """No file may be larger than a kibibyte: the third of the change is."""
     before = clone.files()
     words = ["bash", "-c", "ulimit -f 1; exec app add Quokka title:text"]
-    unmeasured = {"COVERAGE_PROCESS_CONFIG": "", "COVERAGE_PROCESS_START": ""}  # coverage has files of its own to write
-    run = clone.run(*words, PATH=f"{Path(sys.executable).parent}:/usr/bin:/bin", **unmeasured)
+    # Coverage has files of its own to write.
+    unmeasured = {name: value for name, value in clone.env.items() if not name.startswith("COVERAGE_")}
+    run = Clone(clone.folder, unmeasured).run(*words, PATH=f"{Path(sys.executable).parent}:/usr/bin:/bin")
     assert run.returncode == 1
     assert run.stderr.endswith("File too large; nothing was changed\n")
     assert len(run.stderr.splitlines()) == 1

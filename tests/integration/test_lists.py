@@ -1,5 +1,7 @@
 """Lists: pages, order, filters, search, count, and the cursor that costs the same at any depth."""
 
+import base64
+import json
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -157,6 +159,14 @@ async def test_a_cursor_is_good_for_its_own_order_only(user: Actor, items: list[
     url = (await user.http.get(f"{ITEMS}?limit=1&sort=title")).links["next"]["url"]
     for changed in (url.replace("sort=title", "sort=-title"), url.replace("sort=title", "sort=id"), f"{url}&skip=1"):
         assert (await user.http.get(changed)).status_code == 422
+
+
+@pytest.mark.parametrize("moment", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00", "2026-01-02", 1, None])
+async def test_a_forged_cursor_is_422(user: Actor, moment: object) -> None:
+    text = json.dumps(["created_at,id", moment, 1])
+    cursor = base64.urlsafe_b64encode(text.encode()).decode()
+    response = await user.http.get(f"{ITEMS}?sort=created_at&cursor={cursor}")
+    assert response.status_code == (422 if moment != 1 else 200)
 
 
 async def test_a_list_without_text_says_so(user: Actor) -> None:
