@@ -59,7 +59,7 @@ def test_an_older_project_takes_a_newer_groundwork(template: Path, tmp_path: Pat
         ]
     )
     edited = project / "benchmarks" / "bare.py"
-    edited.write_text(edited.read_text() + "\n# An edit of its own.\n")
+    edited.write_text(edited.read_text() + "\n\n# An edit of its own.\n")
     git("add", "--all", folder=project)
     git("commit", "--quiet", "--message", "Our own", folder=project)
     git("remote", "add", "groundwork", str(template), folder=project)
