@@ -241,7 +241,8 @@ def test_a_line_too_many(clone: Path) -> None:
         "app/api.py names examples, and there is no app/examples/router.py": "take it out of app/api.py",
         "app/models.py names app.examples.models, which is not there": "take it out of app/models.py",
     }
-    reason = "app.models cannot be imported: app/models.py:5: ModuleNotFoundError: No module named 'app.examples'"
+    line = (clone / "app" / "models.py").read_text().partition("from app.examples")[0].count("\n") + 1
+    reason = f"app.models cannot be imported: app/models.py:{line}: ModuleNotFoundError: No module named 'app.examples'"
     assert (
         found["migrations"]
         == found["policies"]
