@@ -27,7 +27,7 @@ run: setup ## Migrate the database and serve on PORT (8000)
 setup: $(RUNTIME) ## Make .venv; EXTRAS=postgres or EXTRAS=mysql adds a driver
 
 .PHONY: test
-test: $(DEVELOPMENT) ## Run the tests on SQLite in memory, and on TEST_POSTGRES_URL and TEST_MYSQL_URL when set
+test: $(DEVELOPMENT) ## Run the quick tests on SQLite in memory, and on TEST_POSTGRES_URL and TEST_MYSQL_URL when set
 	@$(BIN)/pytest -n auto --dist worksteal -m "not whole_project"
 
 .PHONY: check
