@@ -12,7 +12,7 @@ UV_VERSION := 0.13.9
 UV := $(shell command -v uv 2>/dev/null || echo .uv/bin/uv)
 # Bytecode at the installation: where PYTHONDONTWRITEBYTECODE is set, each start would compile 700 modules anew.
 SYNC = $(UV) sync --quiet --frozen --inexact --compile-bytecode --python $(BIN)/python
-RUNTIME := .venv/.runtime$(if $(EXTRAS),-$(EXTRAS))
+RUNTIME := .venv/.runtime$(if $(EXTRAS),-$(subst $() $(),-,$(strip $(EXTRAS))))
 DEVELOPMENT := .venv/.development
 
 .PHONY: help
@@ -24,7 +24,7 @@ run: setup ## Migrate the database and serve on PORT (8000)
 	@$(if $(PORT),PORT=$(PORT)) $(BIN)/app serve
 
 .PHONY: setup
-setup: $(RUNTIME) ## Make .venv; EXTRAS=postgres or EXTRAS=mysql adds a driver
+setup: $(RUNTIME) ## Make .venv; EXTRAS="postgres mysql celery redis" adds those of them
 
 .PHONY: test
 test: $(DEVELOPMENT) ## Run the quick tests on SQLite in memory, and on TEST_POSTGRES_URL and TEST_MYSQL_URL when set
@@ -75,6 +75,10 @@ bench-start: $(DEVELOPMENT) ## Compare the time to the first answer with a bare 
 .PHONY: bench-entities
 bench-entities: $(DEVELOPMENT) ## Measure what ten and twenty more entities cost: adding, starting, memory, tests
 	$(BIN)/python -m benchmarks.entities
+
+.PHONY: bench-jobs
+bench-jobs: $(DEVELOPMENT) ## Measure ten thousand jobs, embedded and with each broker that is installed
+	$(BIN)/python -m benchmarks.jobs
 
 .PHONY: clean
 clean: ## Remove .venv and what tools left behind; keep .env and the database
