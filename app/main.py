@@ -8,11 +8,13 @@ from fastapi.routing import APIRoute
 
 from app import api
 from app import models as models
+from app import tasks as tasks
 from app.core.config import Settings, load_settings
 from app.core.database import Database
 from app.core.docs import add_docs
 from app.core.errors import add_error_handlers
 from app.core.hashing import PasswordHasher
+from app.core.jobs.background import running_jobs
 from app.core.logs import configure_logging
 from app.core.metrics import RequestMetrics
 from app.core.middleware import add_middleware
@@ -26,6 +28,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     configure_logging(settings)
     app = FastAPI(
         title=settings.app_name,
+        description=_description(settings),
         lifespan=_lifespan,
         docs_url=None,
         redoc_url=None,
@@ -49,10 +52,15 @@ async def _lifespan(app: FastAPI) -> AsyncGenerator[None]:
     await prepare(app.state.settings, app.state.database)
     app.state.hasher = PasswordHasher(app.state.settings.bcrypt_rounds)
     try:
-        yield
+        async with running_jobs(app.state.database, app.state.settings):
+            yield
     finally:
         app.state.hasher.close()
         await app.state.database.close()
+
+
+def _description(settings: Settings) -> str:
+    return f"Mails are kept in {settings.mail_folder.resolve()}, and not sent." if settings.keeps_mails else ""
 
 
 def _operation_id(route: APIRoute) -> str:

@@ -2,4 +2,5 @@
 
 from app.auth.models import AuthSession, User
 from app.core.idempotency import IdempotencyKey
+from app.core.jobs.outbox import OutboxJob
 from app.examples.models import ExampleItem

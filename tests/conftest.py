@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import os
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Generator
 from pathlib import Path
 
 import pytest
@@ -17,10 +17,13 @@ from app.core.database import Base
 from app.core.migrations import upgrade
 from app.main import create_app
 from tests import databases, factories
+from tests.mail_server import MailServer, mail_server
 
 
 def pytest_report_header() -> list[str]:
     missing = databases.not_tested()
+    if missing and os.environ.get("TEST_EVERYTHING"):
+        pytest.exit(f"TEST_EVERYTHING is set, and cannot be tested: {', '.join(missing)}", 1)
     lines = [f"databases: {', '.join(databases.BACKENDS)}"]
     return [*lines, f"not tested: {', '.join(missing)}"] if missing else lines
 
@@ -46,9 +49,18 @@ def backend(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture(scope="session")
-async def migrated_app(backend: str) -> AsyncGenerator[FastAPI]:
+def post_office() -> Generator[MailServer]:
+    """Where the application's mails go."""
+    with mail_server() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+async def migrated_app(backend: str, post_office: MailServer) -> AsyncGenerator[FastAPI]:
     async with databases.shared_database(backend) as address:
-        settings = factories.settings(database_url=address)
+        settings = factories.settings(
+            database_url=address, smtp_url=post_office.url, mail_from="Groundwork <no-reply@example.com>"
+        )
         await asyncio.to_thread(upgrade, settings)
         app = create_app(settings)
         async with app.router.lifespan_context(app):

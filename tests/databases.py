@@ -12,6 +12,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from app.core.database_url import async_url
+from tests import servers
 
 SERVERS = {"postgresql": "TEST_POSTGRES_URL", "mysql": "TEST_MYSQL_URL"}
 BACKENDS = ["sqlite", *(name for name, variable in SERVERS.items() if os.environ.get(variable))]
@@ -20,7 +21,9 @@ SQLITE_IN_MEMORY = "sqlite:///file:/groundwork-tests?vfs=memdb&uri=true"
 
 
 def not_tested() -> list[str]:
-    return [f"{name} ({variable} is not set)" for name, variable in SERVERS.items() if name not in BACKENDS]
+    missing = [f"{name} ({variable} is not set)" for name, variable in SERVERS.items() if name not in BACKENDS]
+    kinds = (servers.PostgreSQL, servers.RabbitMQ, servers.Redis)
+    return missing + [f"what kills {kind.__name__} (not installed)" for kind in kinds if not kind.find()]
 
 
 @asynccontextmanager

@@ -10,6 +10,7 @@ from sqlalchemy import update
 
 from app.auth.models import User
 from app.core.config import Settings
+from app.core.jobs.outbox import DEAD, OutboxJob
 
 PASSWORD = "correct horse battery"
 SECRET = "only-for-the-tests-0123456789abcdefghijklmnopqrstuvwxyz"
@@ -81,3 +82,12 @@ async def item(actor: Actor, **values: Any) -> dict[str, Any]:
     response = await actor.http.post("/api/v1/items", json={"title": "An item"} | values)
     assert response.status_code == 201, response.text
     return response.json()
+
+
+async def dead_job(app: FastAPI) -> int:
+    """The id of a job that has failed for good."""
+    async with app.state.database.sessions.begin() as db:
+        job = OutboxJob(task="tests.no_such_task", arguments={}, state=DEAD, error="It failed")
+        db.add(job)
+        await db.flush()
+        return job.id

@@ -23,11 +23,13 @@ from app.auth.schemas import (
     TokenResponse,
     UserResponse,
 )
+from app.auth.tasks import send_account_changed
 from app.core.config import AppSettings
 from app.core.database import DbSession, Reader, ReadSession, Row, utcnow
 from app.core.errors import Conflict, Forbidden, Unauthorized
 from app.core.etag import IfMatch
 from app.core.hashing import Hasher, PasswordHasher
+from app.core.jobs import enqueue
 from app.core.ownership import lock_row
 from app.core.pagination import Page
 from app.core.policy import public
@@ -99,11 +101,14 @@ async def update_me(
         new_hash = await hasher.hash(password)
     account = await _lock_account(db, user, known_hash)
     if_match.check(UserResponse, account)
-    if "email" in body.model_fields_set:
+    known_email = account.email
+    if "email" in body.model_fields_set and body.email != known_email:
         account.email = body.email
+        enqueue(db, send_account_changed, to=known_email, changed="email address")
     if new_hash:
         account.hashed_password = new_hash
         await end_sessions(db, user.id, keep=user.session_id)
+        enqueue(db, send_account_changed, to=known_email, changed="password")
     try:
         await db.flush()
     except IntegrityError:

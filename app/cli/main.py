@@ -15,6 +15,9 @@ cli = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
+jobs = typer.Typer(name="jobs", help="Work after the answer: what failed for good, and another try.")
+cli.add_typer(jobs, no_args_is_help=True)
+
 Json = Annotated[bool, typer.Option("--json", help="Answer with one JSON document.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Print what would be done, and write nothing.")]
 EntityName = Annotated[str, typer.Argument(help="An entity that is there.")]
@@ -58,6 +61,42 @@ def migrate(as_json: Json = False) -> None:
     from app.cli.migrate import run
 
     run(as_json)
+
+
+@cli.command()
+def worker(
+    concurrency: Annotated[
+        int | None, typer.Option(min=1, help="Processes; by default one for each processor.")
+    ] = None,
+) -> None:
+    """Migrate the database and run the jobs of CELERY_BROKER_URL."""
+    from app.cli.worker import run
+
+    run(concurrency)
+
+
+@jobs.command("list")
+def list_jobs(
+    state: Annotated[str, typer.Option(help="waiting, sent, running, done or dead.")] = "dead",
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="How many at most, the newest first.")] = 20,
+    as_json: Json = False,
+) -> None:
+    """List jobs: those that failed for good, or of another state."""
+    from app.cli.jobs import list_jobs as run
+
+    run(state, limit, as_json)
+
+
+@jobs.command("retry")
+def retry_jobs(
+    ids: Annotated[list[int] | None, typer.Argument(help="Of jobs that failed for good.")] = None,
+    every_dead: Annotated[bool, typer.Option("--all", help="All of them.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Have jobs that failed for good run again."""
+    from app.cli.jobs import retry_jobs as run
+
+    run(ids or [], every_dead, as_json)
 
 
 @cli.command("create-superuser")

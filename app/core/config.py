@@ -14,6 +14,7 @@ from pydantic_settings import SettingsError as SourceError
 from sqlalchemy.engine import URL
 
 from app.core.database_url import async_url
+from app.core.service_url import is_sender, require_address
 
 ENV_FILE = Path(".env")
 
@@ -64,6 +65,13 @@ class Settings(BaseSettings):
     allowed_hosts: List = Field([], description="host names with commas between: api.example.com,*.example.com")
     forwarded_allow_ips: str = Field("127.0.0.1", description="the proxies' addresses or networks: 10.0.0.0/8")
 
+    celery_broker_url: str = Field(
+        "", repr=False, description="amqp://user:password@host/vhost, or redis://host:6379/0; amqps and rediss too"
+    )
+    smtp_url: str = Field("", repr=False, description="smtp://host:587, smtps://host:465, with user:password@ if any")
+    mail_from: str = Field("", description="an address, or a name with one: Example <no-reply@example.com>")
+    mail_folder: Path = Field(Path("mails"), description="a folder")
+
     docs_enabled: bool = Field(True, description="true or false")
     metrics_enabled: bool = Field(True, description="true or false")
 
@@ -89,9 +97,30 @@ class Settings(BaseSettings):
         async_url(value)
         return value
 
+    @field_validator("celery_broker_url")
+    @classmethod
+    def _known_broker(cls, value: str) -> str:
+        require_address(value, ("amqp", "amqps", "redis", "rediss"))
+        return value
+
+    @field_validator("smtp_url")
+    @classmethod
+    def _known_mail_server(cls, value: str) -> str:
+        require_address(value, ("smtp", "smtps"))
+        return value
+
+    @field_validator("mail_from")
+    @classmethod
+    def _one_sender(cls, value: str) -> str:
+        if value and not is_sender(value):
+            raise ValueError("not one address")
+        return value
+
     @model_validator(mode="after")
     def _safe(self) -> Self:
         faults = self._secret_faults()
+        if self.smtp_url and not self.mail_from:
+            faults.append(f"MAIL_FROM: not set, and SMTP_URL is. {_right('mail_from')}")
         if self.environment == "production":
             faults += self._production_faults()
         if faults:
@@ -134,6 +163,11 @@ class Settings(BaseSettings):
     @property
     def secret(self) -> str:
         return self.secret_key.get_secret_value()
+
+    @property
+    def keeps_mails(self) -> bool:
+        """Whether mails are written to the log and to MAIL_FOLDER: without a server, but never in production."""
+        return not self.smtp_url and self.environment != "production"
 
     @property
     def logs_as_json(self) -> bool:

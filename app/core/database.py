@@ -3,6 +3,7 @@
 Choosing a session is choosing a database: `DbSession` is a transaction on the primary, `ReadSession` reads.
 """
 
+import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from types import SimpleNamespace
@@ -26,9 +27,9 @@ POOL_TIMEOUT_S = 10
 POOL_RECYCLE_S = 1800  # sooner than servers and firewalls drop what is idle
 
 
-def can_be_id(value: object) -> bool:
+def can_be_id(value: object, largest: int = MAX_INTEGER) -> bool:
     """Whether a column could hold it: PostgreSQL's driver refuses to ask for an integer that none can."""
-    return not isinstance(value, int) or 0 < value <= MAX_INTEGER
+    return not isinstance(value, int) or 0 < value <= largest
 
 
 def utcnow() -> datetime:
@@ -90,7 +91,9 @@ class Database:
 
     def __init__(self, settings: Settings) -> None:
         self.engine = _engine(settings)
-        self.sessions = async_sessionmaker(self.engine, expire_on_commit=False)
+        self.jobs_committed = asyncio.Event()  # what wakes the runner of this process's jobs
+        wake: dict[str, Any] = {"jobs_committed": lambda _session: self.jobs_committed.set()}
+        self.sessions = async_sessionmaker(self.engine, expire_on_commit=False, info=wake)
         self.read_engine = _engine(settings, read_only=True)
         self.read = Reader(self.read_engine)
 

@@ -13,8 +13,17 @@ from app.core.database_errors import describe
 
 request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
 
-# Our own line has more than uvicorn's; at DEBUG the drivers log every parameter; and Alembic each of its plugins.
-QUIET = ("uvicorn.access", "aiosqlite", "asyncmy", "asyncpg", "alembic.runtime.plugins")
+# Our own lines have more than uvicorn's and Celery's; at DEBUG the drivers log every parameter; and Alembic each of its
+# plugins.
+QUIET = (
+    "uvicorn.access",
+    "aiosqlite",
+    "asyncmy",
+    "asyncpg",
+    "alembic.runtime.plugins",
+    "celery.app.trace",
+    "celery.worker.strategy",
+)
 
 _STANDARD = {*vars(logging.makeLogRecord({})), "message", "asctime", "color_message"}
 

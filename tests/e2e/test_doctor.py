@@ -160,6 +160,7 @@ def test_what_was_forgotten(clone: Path) -> None:
     (app / "numbats").mkdir()
     (app / "numbats" / "router.py").touch()
     (app / "numbats" / "models.py").touch()
+    (app / "numbats" / "tasks.py").touch()
     edit(app / "api.py", "from app.auth.router import router as auth\n", "")
     edit(
         app / "api.py",
@@ -186,6 +187,7 @@ def test_what_was_forgotten(clone: Path) -> None:
             "app/api.py: the imports are not sorted": "make format",
             "app/models.py lacks app.numbats.models": "add to app/models.py: from app.numbats.models import its models",
             "app/models.py: the imports are not sorted": "make format",
+            "app/tasks.py lacks numbats": "add to app/tasks.py: from app.numbats import tasks as numbats",
         },
         "docs": {
             "AGENTS.md names docs/GONE.md, which is not there": "make it, or correct AGENTS.md",

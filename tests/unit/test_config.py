@@ -51,6 +51,13 @@ def faults(environment: pytest.MonkeyPatch, **variables: str) -> list[str]:
         ("LOG_LEVEL", "loud", "DEBUG, INFO, WARNING or ERROR"),
         ("SECRET_KEY", "short", "openssl rand -hex 32"),
         ("ALLOWED_ORIGINS", "[1", "origins with commas between"),
+        ("CELERY_BROKER_URL", "oracle://queue", "amqp://user:password@host/vhost, or redis://host:6379/0"),
+        ("CELERY_BROKER_URL", "amqp://", "amqp://user:password@host/vhost, or redis://host:6379/0"),
+        ("CELERY_BROKER_URL", "redis://host:port", "amqp://user:password@host/vhost, or redis://host:6379/0"),
+        ("SMTP_URL", "mail.example.com", "smtp://host:587"),
+        ("MAIL_FROM", "Example", "Example <no-reply@example.com>"),
+        ("MAIL_FROM", "a@example.com, b@example.com", "Example <no-reply@example.com>"),
+        ("MAIL_FROM", "a@example.com\nBcc: b@example.com", "Example <no-reply@example.com>"),
     ],
 )
 def test_a_bad_setting_is_one_line(environment: pytest.MonkeyPatch, name: str, value: str, right: str) -> None:
@@ -58,6 +65,11 @@ def test_a_bad_setting_is_one_line(environment: pytest.MonkeyPatch, name: str, v
     assert line.startswith(f"{name}: ")
     assert right in line
     assert "oracle://" not in line
+
+
+def test_a_mail_server_needs_a_sender(environment: pytest.MonkeyPatch) -> None:
+    (line,) = faults(environment, SMTP_URL="smtp://mail.example.com")
+    assert line.startswith("MAIL_FROM: not set, and SMTP_URL is. Right: an address")
 
 
 def test_every_fault_is_told_at_once(environment: pytest.MonkeyPatch) -> None:

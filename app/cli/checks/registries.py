@@ -1,4 +1,4 @@
-"""Registries: app/api.py and app/models.py name every feature, sorted.
+"""Registries: app/api.py, app/models.py and app/tasks.py name every feature, sorted.
 
 They are read, not imported: they may be what keeps the application from being imported.
 """
@@ -22,12 +22,12 @@ class _Unreadable(Exception):
 
 def check() -> Check:
     findings: list[Finding] = []
-    for registry in (_routers, _models):
+    for registry in (_routers, _models, _tasks):
         try:
             findings += registry()
         except _Unreadable as error:
             findings.append(error.finding)
-    return Check("app/api.py and app/models.py name every feature", findings)
+    return Check("app/api.py, app/models.py and app/tasks.py name every feature", findings)
 
 
 def _routers() -> Iterator[Finding]:
@@ -56,6 +56,18 @@ def _models() -> Iterator[Finding]:
     for module in sorted(name for name in {*imported} - there if name.endswith(".models")):
         yield Finding(f"app/models.py names {module}, which is not there", "take it out of app/models.py")
     yield from _unsorted("app/models.py", "imports", imported, SORT_IMPORTS)
+
+
+def _tasks() -> Iterator[Finding]:
+    there = {path.parent.name for path in (ROOT / "app").glob("*/tasks.py")}
+    lines = [ast.unparse(node) for node in _parse("app/tasks.py").body if isinstance(node, ast.ImportFrom)]
+    matches = (re.fullmatch(r"from app\.(\w+) import tasks as \1", line) for line in lines)
+    imported = [match[1] for match in matches if match]
+    for name in sorted(there - {*imported}):
+        yield Finding(f"app/tasks.py lacks {name}", f"add to app/tasks.py: from app.{name} import tasks as {name}")
+    for name in sorted({*imported} - there):
+        yield Finding(f"app/tasks.py names {name}, and there is no app/{name}/tasks.py", "take it out of app/tasks.py")
+    yield from _unsorted("app/tasks.py", "imports", imported, SORT_IMPORTS)
 
 
 def _parse(name: str) -> ast.Module:

@@ -1,0 +1,26 @@
+"""The addresses of a broker and of a mail server, and whom mails are from: checked at the start, not at first use."""
+
+from email.policy import default
+from urllib.parse import urlsplit
+
+
+def require_address(value: str, schemes: tuple[str, ...]) -> None:
+    """Raises ValueError for what is neither empty nor an address with one of the schemes and a host."""
+    if not value:
+        return
+    parts = urlsplit(value)
+    try:
+        is_whole = bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        is_whole = False
+    if not is_whole or parts.scheme not in schemes:
+        raise ValueError(f"not an address that begins with {', '.join(f'{scheme}://' for scheme in schemes)}")
+
+
+def is_sender(value: str) -> bool:
+    """Whether it is one address, with a name or without, as a From header has it (RFC 5322, 3.6.2)."""
+    try:
+        addresses = default.header_factory("From", value).addresses
+    except (ValueError, IndexError, AttributeError):
+        return False
+    return value.isprintable() and len(addresses) == 1 and bool(addresses[0].username) and bool(addresses[0].domain)

@@ -1,0 +1,4 @@
+"""Every feature's tasks, sorted: what the runner and the Celery worker know by name."""
+
+from app.auth import tasks as auth
+from app.core import cleanup as core

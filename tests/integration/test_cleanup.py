@@ -1,0 +1,94 @@
+"""What is of no more use is deleted, and nothing else: more rows than a batch has, of each kind."""
+
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from fastapi import FastAPI
+from sqlalchemy import insert, inspect, select
+
+from app.auth.models import AuthSession
+from app.auth.tasks import delete_expired_sessions
+from app.core.cleanup import (
+    BATCH,
+    KEEP_ANSWERS,
+    KEEP_DEAD_JOBS,
+    KEEP_DONE_JOBS,
+    delete_finished_jobs,
+    delete_old_answers,
+)
+from app.core.database import utcnow
+from app.core.idempotency import IdempotencyKey
+from app.core.jobs import enqueue
+from app.core.jobs.outbox import DEAD, DONE, OutboxJob
+from tests.factories import Actor
+from tests.waiting import until
+
+MANY = 2 * BATCH + 7
+A_MOMENT = timedelta(minutes=1)
+
+
+def sessions(user_id: int, expires_at: datetime, count: int) -> list[dict[str, Any]]:
+    return [
+        {"id": uuid4(), "user_id": user_id, "refresh_token_hash": "", "created_at": utcnow(), "expires_at": expires_at}
+        for _ in range(count)
+    ]
+
+
+def answers(user_id: int, created_at: datetime, count: int) -> list[dict[str, Any]]:
+    row = {"user_id": user_id, "fingerprint": "", "status": 201, "body": "{}", "created_at": created_at}
+    return [row | {"key": uuid4().hex} for _ in range(count)]
+
+
+def jobs(state: str, finished_at: datetime, count: int) -> list[dict[str, Any]]:
+    row = {"task": "x", "arguments": {}, "state": state, "finished_at": finished_at}
+    return [row | {"key": uuid4().hex} for _ in range(count)]
+
+
+CASES = {
+    "sessions": (
+        delete_expired_sessions,
+        AuthSession,
+        lambda user_id: sessions(user_id, utcnow() - A_MOMENT, MANY),
+        lambda user_id: sessions(user_id, utcnow() + A_MOMENT, 2),
+    ),
+    "answers": (
+        delete_old_answers,
+        IdempotencyKey,
+        lambda user_id: answers(user_id, utcnow() - KEEP_ANSWERS - A_MOMENT, MANY),
+        lambda user_id: answers(user_id, utcnow() - KEEP_ANSWERS + A_MOMENT, 2),
+    ),
+    "jobs": (
+        delete_finished_jobs,
+        OutboxJob,
+        lambda _: (
+            jobs(DONE, utcnow() - KEEP_DONE_JOBS - A_MOMENT, MANY)
+            + jobs(DEAD, utcnow() - KEEP_DEAD_JOBS - A_MOMENT, MANY)
+        ),
+        lambda _: (
+            jobs(DONE, utcnow() - KEEP_DONE_JOBS + A_MOMENT, 2) + jobs(DEAD, utcnow() - KEEP_DEAD_JOBS + A_MOMENT, 2)
+        ),
+    ),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+async def test_what_is_of_no_more_use_is_deleted(app: FastAPI, user: Actor, case: str) -> None:
+    task, model, old, young = CASES[case]
+    to_stay = young(user.id)
+    async with app.state.database.sessions.begin() as db:
+        await db.execute(insert(model), old(user.id))
+        await db.execute(insert(model), to_stay)
+        enqueue(db, task)
+    column: Any = AuthSession.id if model is AuthSession else inspect(model).attrs["key"]
+
+    async def done() -> bool:
+        mine = select(OutboxJob).where(OutboxJob.task == task.name, OutboxJob.state == DONE)
+        return await app.state.database.read.count(mine) > 0
+
+    await until(done)
+    left = {getattr(row, column.key) for row in await app.state.database.read.all(select(model))}
+    kept = {row[column.key] for row in to_stay}
+    assert kept <= left
+    assert len(left) < len(kept) + 10  # this user's session, and jobs of the application's own
