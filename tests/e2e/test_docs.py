@@ -15,7 +15,12 @@ from tests.e2e.pages import PAGES, blocks
 ROOT = processes.ROOT
 
 # Run as a whole by `make check-pip` and by whoever reads this: they install from the index, or run this very suite.
-ELSEWHERE = {"make test", "make setup EXTRAS=postgres", "pip install -r requirements.txt"}
+ELSEWHERE = {
+    "make test",
+    "make setup EXTRAS=postgres",
+    "make setup EXTRAS=celery",  # and `app worker`: test_the_command_migrates_and_works
+    "pip install -r requirements.txt",
+}
 
 
 def renamed(code: str) -> str:

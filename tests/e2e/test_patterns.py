@@ -4,23 +4,32 @@ import json
 import time
 from collections.abc import Generator
 from contextlib import contextmanager
+from datetime import timedelta
+from email.message import EmailMessage
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
-from typing import Any
+from typing import Any, cast
 from urllib.parse import parse_qs, urlsplit
 
 import anyio
 import pytest
 from fastapi import FastAPI
+from jinja2 import ChoiceLoader, DictLoader
+from sqlalchemy import update
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.core.database import utcnow
 from app.core.errors import Conflict
+from app.core.jobs import enqueue
+from app.core.mail import templates
 from app.core.middleware import MAX_BODY_BYTES
 from app.examples.models import ExampleItem
 from app.main import create_app
 from tests import factories
 from tests.e2e.pages import blocks
+from tests.mail_server import MailServer
+from tests.waiting import until
 
 
 @pytest.fixture
@@ -144,9 +153,48 @@ async def test_the_pattern_of_a_file_refuses(snippets: dict[str, Any], mine: fac
 async def test_the_pattern_of_a_job(mine: factories.Actor) -> None:
     status, item = await call(mine, "POST", "described", json={"title": "A letter"})
     assert (status, item["description"]) == (201, None)
-    row = (await mine.http.get(f"/api/v1/items/{item['id']}")).json()
-    assert row["description"] == "A title of 8 characters"
+
+    async def description() -> str | None:
+        return (await mine.http.get(f"/api/v1/items/{item['id']}")).json()["description"]
+
+    assert await until(description) == "A title of 8 characters"
     assert (await call(mine, "POST", "described", json={"title": ""}))[0] == 422
+
+
+async def test_the_pattern_of_a_period(snippets: dict[str, Any], mine: factories.Actor) -> None:
+    old, young = await factories.item(mine), await factories.item(mine)
+    database = mine.app.state.database
+    async with database.sessions.begin() as db:
+        then = utcnow() - timedelta(days=366)
+        await db.execute(update(ExampleItem).where(ExampleItem.id == old["id"]).values(created_at=then))
+        enqueue(db, snippets["complete_what_is_old"])
+
+    async def completed() -> list[int]:
+        return [row["id"] for row in (await mine.http.get("/api/v1/items?is_completed=true")).json()]
+
+    assert await until(completed) == [old["id"]]
+    assert (await mine.http.get(f"/api/v1/items/{young['id']}")).json() == young
+
+
+async def test_the_pattern_of_a_mail(
+    mine: factories.Actor, post_office: MailServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    named = (code.partition(" #}\n") for code in blocks("docs/PATTERNS.md", "jinja"))
+    page = {head.removeprefix("{# app/"): text for head, _, text in named}
+    monkeypatch.setattr(templates(), "loader", ChoiceLoader([DictLoader(page), cast("Any", templates().loader)]))
+    item = await factories.item(mine, title="<A letter>")
+    answer = await mine.http.post(f"/api/v1/patterns/{item['id']}/complete-and-tell")
+    assert answer.status_code == 204
+
+    async def mails() -> list[EmailMessage]:
+        return post_office.mails[mine.email]
+
+    (mail,) = await until(mails)
+    html, plain = mail.get_body(("html",)), mail.get_body(("plain",))
+    assert html is not None
+    assert plain is not None
+    assert "Your item <b>&lt;A letter&gt;</b> is completed." in html.get_content()
+    assert plain.get_content().strip() == 'Your item "<A letter>" is completed.'
 
 
 class Translator(BaseHTTPRequestHandler):
