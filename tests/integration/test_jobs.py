@@ -244,6 +244,20 @@ async def quiet(empty_database: str) -> AsyncGenerator[Quiet]:
     await quiet.database.close()
 
 
+async def test_a_commit_wakes_whoever_runs_jobs_and_nothing_else_does(quiet: Quiet) -> None:
+    woken = quiet.database.jobs_committed
+    async with quiet.database.sessions.begin() as db:
+        db.add(ExampleItem(user_id=1, title="no job"))
+    with pytest.raises(LookupError):
+        async with quiet.database.sessions.begin() as db:
+            enqueue(db, add_item, user_id=1, title="never")
+            await db.flush()
+            raise LookupError
+    assert not woken.is_set()
+    await quiet.put(add_item, user_id=1, title="x")
+    assert woken.is_set()
+
+
 async def test_each_failure_waits_longer(quiet: Quiet) -> None:
     job_id = await quiet.put(add_item, user_id=2, title="of nobody")
     waits = []
