@@ -2,12 +2,14 @@
 
 from fastapi import APIRouter
 
+from app.audit.router import router as audit
 from app.auth.router import router as auth
 from app.examples.router import router as examples
 from app.jobs.router import router as jobs
 from app.users.router import router as users
 
 router = APIRouter(prefix="/api/v1")
+router.include_router(audit)
 router.include_router(auth)
 router.include_router(examples)
 router.include_router(jobs)

@@ -1,6 +1,7 @@
 """Every feature's models, sorted: the only import that Alembic needs."""
 
-from app.auth.models import AuthSession, User
+from app.auth.models import AccountToken, AuthSession, RefreshToken, User
+from app.core.audit import AuditEvent
 from app.core.idempotency import IdempotencyKey
 from app.core.jobs.outbox import OutboxJob
 from app.examples.models import ExampleItem

@@ -1,4 +1,4 @@
-"""Who is calling: `CurrentUser` and `Superuser`."""
+"""Who is calling: `CurrentUser` and `Superuser`, and `SignedInUser` for the account's own endpoints."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,6 +11,7 @@ from sqlalchemy import select
 
 from app.auth.models import AuthSession, User
 from app.core import idempotency
+from app.core.config import AppSettings
 from app.core.database import ReadSession, utcnow
 from app.core.errors import Forbidden, Unauthorized
 from app.core.policy import authenticates, for_superusers
@@ -28,11 +29,12 @@ class Identity:
     is_active: bool
     is_superuser: bool
     created_at: datetime
+    email_verified_at: datetime | None
     session_id: UUID
 
 
 @authenticates
-async def current_user(
+async def signed_in_user(
     request: Request, token: Annotated[str | None, Depends(bearer_token)], read: ReadSession
 ) -> Identity:
     """The user whose token this is, while its session lives and the account is active: one query."""
@@ -46,6 +48,7 @@ async def current_user(
             User.is_active,
             User.is_superuser,
             User.created_at,
+            User.email_verified_at,
             AuthSession.id.label("session_id"),
         )
         .join(AuthSession, AuthSession.user_id == User.id)
@@ -56,6 +59,17 @@ async def current_user(
     request.state.user_id = row.id
     await idempotency.refuse_repeated(request, row.id, read)
     return Identity(**vars(row))
+
+
+# Whoever is signed in, for what an account does about itself; everything else takes CurrentUser.
+SignedInUser = Annotated[Identity, Depends(signed_in_user)]
+
+
+async def current_user(user: SignedInUser, settings: AppSettings) -> Identity:
+    """The same, with a verified address where REQUIRE_VERIFIED_EMAIL wants one."""
+    if settings.require_verified_email and user.email_verified_at is None:
+        raise Forbidden("Not authorized: verify your email address first")
+    return user
 
 
 CurrentUser = Annotated[Identity, Depends(current_user)]

@@ -1,7 +1,7 @@
 """Accounts: register, sign in and out, one's own account and sessions."""
 
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, Literal
 from uuid import UUID
 
 from fastapi import Depends, Query, Request
@@ -11,19 +11,23 @@ from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 
 from app.auth import service
-from app.auth.dependencies import CurrentUser, Identity
+from app.auth.dependencies import Identity, SignedInUser
 from app.auth.models import AuthSession, User, end_sessions, keep_a_superuser, lock_superusers
 from app.auth.passwords import check_password
+from app.auth.recovery import router as recovery
 from app.auth.schemas import (
     AccountDelete,
     AccountUpdate,
     Credentials,
+    Refresh,
     SessionQuery,
     SessionResponse,
     TokenResponse,
     UserResponse,
 )
-from app.auth.tasks import send_account_changed
+from app.auth.sessions import refresh_session
+from app.auth.tasks import send_account_changed, send_verification
+from app.core import audit
 from app.core.config import AppSettings
 from app.core.database import DbSession, Reader, ReadSession, Row, utcnow
 from app.core.errors import Conflict, Forbidden, Unauthorized
@@ -41,9 +45,11 @@ router = Router(prefix="/auth", tags=["auth"])
 
 @router.post("/register", status_code=201, response_model=UserResponse)
 @public
-async def register(body: Credentials, db: DbSession, hasher: Hasher, settings: AppSettings) -> User:
+async def register(body: Credentials, request: Request, db: DbSession, hasher: Hasher, settings: AppSettings) -> User:
     """Make an account."""
-    return await service.register(db, hasher, settings, body.email, body.password.get_secret_value())
+    user = await service.register(db, hasher, settings, body.email, body.password.get_secret_value())
+    audit.record(db, request, "registered", user_id=user.id)
+    return user
 
 
 @router.post("/login")
@@ -70,14 +76,22 @@ async def token(
     return await service.sign_in(db, read, hasher, request, email, form.password)
 
 
+@router.post("/refresh")
+@public
+async def refresh(body: Refresh, request: Request) -> TokenResponse:
+    """Renew the tokens, each refresh token once: one that is sent again ends its session."""
+    return await refresh_session(request.app.state.database, request, body.refresh_token.get_secret_value())
+
+
 @router.post("/logout", status_code=204)
-async def logout(user: CurrentUser, db: DbSession) -> None:
+async def logout(user: SignedInUser, request: Request, db: DbSession) -> None:
     """Sign this device out: its access and refresh tokens are dead at once."""
     await db.delete(await lock_row(db, AuthSession, user.session_id, user))
+    audit.record(db, request, "signed_out", user_id=user.id, session_id=user.session_id)
 
 
 @router.get("/me", response_model=UserResponse)
-async def get_me(user: CurrentUser) -> Identity:
+async def get_me(user: SignedInUser) -> Identity:
     """Your account."""
     return user
 
@@ -85,14 +99,15 @@ async def get_me(user: CurrentUser) -> Identity:
 @router.patch("/me", response_model=UserResponse)
 async def update_me(
     body: AccountUpdate,
-    user: CurrentUser,
+    user: SignedInUser,
+    request: Request,
     db: DbSession,
     read: ReadSession,
     hasher: Hasher,
     settings: AppSettings,
     if_match: IfMatch,
 ) -> User:
-    """Change your email or password; a new password signs your other devices out."""
+    """Change your email or password, which signs your other devices out; a new email is to be verified again."""
     known_hash = await _verify(read, hasher, user, body.current_password.get_secret_value())
     new_hash = None
     if "password" in body.model_fields_set:
@@ -103,22 +118,29 @@ async def update_me(
     if_match.check(UserResponse, account)
     known_email = account.email
     if "email" in body.model_fields_set and body.email != known_email:
-        account.email = body.email
-        enqueue(db, send_account_changed, to=known_email, changed="email address")
+        account.email, account.email_verified_at = body.email, None
+        try:
+            await db.flush()
+        except IntegrityError:
+            raise Conflict("Email already registered") from None
+        await _changed(db, request, user, known_email, "email address")
+        enqueue(db, send_verification, user_id=user.id)
     if new_hash:
         account.hashed_password = new_hash
-        await end_sessions(db, user.id, keep=user.session_id)
-        enqueue(db, send_account_changed, to=known_email, changed="password")
-    try:
-        await db.flush()
-    except IntegrityError:
-        raise Conflict("Email already registered") from None
+        await _changed(db, request, user, known_email, "password")
+    await db.flush()
     return account
 
 
 @router.delete("/me", status_code=204)
 async def delete_me(
-    body: AccountDelete, user: CurrentUser, db: DbSession, read: ReadSession, hasher: Hasher, if_match: IfMatch
+    body: AccountDelete,
+    user: SignedInUser,
+    request: Request,
+    db: DbSession,
+    read: ReadSession,
+    hasher: Hasher,
+    if_match: IfMatch,
 ) -> None:
     """Delete your account and everything that is yours."""
     known_hash = await _verify(read, hasher, user, body.password.get_secret_value())
@@ -129,11 +151,12 @@ async def delete_me(
     await db.delete(account)
     if user.is_superuser:
         await keep_a_superuser(db)
+    audit.record(db, request, "account_deleted", user_id=user.id, session_id=user.session_id)
 
 
 @router.get("/sessions", response_model=list[SessionResponse])
 async def list_sessions(
-    query: Annotated[SessionQuery, Query()], user: CurrentUser, read: ReadSession, page: Page
+    query: Annotated[SessionQuery, Query()], user: SignedInUser, read: ReadSession, page: Page
 ) -> Sequence[Row]:
     """The devices where you are signed in, the newest first."""
     mine = select(AuthSession).where(AuthSession.user_id == user.id, AuthSession.expires_at > utcnow())
@@ -144,15 +167,20 @@ async def list_sessions(
 
 
 @router.delete("/sessions", status_code=204)
-async def end_all_sessions(user: CurrentUser, db: DbSession) -> None:
+async def end_all_sessions(user: SignedInUser, request: Request, db: DbSession) -> None:
     """Sign all your devices out, this one too."""
     await end_sessions(db, user.id)
+    audit.record(db, request, "signed_out", user_id=user.id, session_id=user.session_id, sessions="all")
 
 
 @router.delete("/sessions/{session_id}", status_code=204)
-async def end_session(session_id: UUID, user: CurrentUser, db: DbSession) -> None:
+async def end_session(session_id: UUID, user: SignedInUser, request: Request, db: DbSession) -> None:
     """Sign one device out."""
-    await db.delete(await lock_row(db, AuthSession, session_id, user))
+    session = await lock_row(db, AuthSession, session_id, user)
+    await db.delete(session)
+    audit.record(
+        db, request, "signed_out", user_id=session.user_id, actor_id=user.id, session_id=session.id, sessions="one"
+    )
 
 
 async def _verify(read: Reader, hasher: PasswordHasher, user: Identity, password: str) -> str:
@@ -165,6 +193,16 @@ async def _verify(read: Reader, hasher: PasswordHasher, user: Identity, password
     return account.hashed_password
 
 
+async def _changed(
+    db: DbSession, request: Request, user: Identity, known_email: str, changed: Literal["email address", "password"]
+) -> None:
+    """What follows from a change that somebody else may have made: the other devices are out, and the owner hears."""
+    await end_sessions(db, user.id, keep=user.session_id)
+    enqueue(db, send_account_changed, to=known_email, changed=changed)
+    event = "password_changed" if changed == "password" else "email_changed"
+    audit.record(db, request, event, user_id=user.id, session_id=user.session_id)
+
+
 async def _lock_account(db: DbSession, user: Identity, known_hash: str) -> User:
     """The account, unless its password has changed since it was verified."""
     statement = select(User).where(User.id == user.id, User.hashed_password == known_hash).with_for_update()
@@ -172,3 +210,6 @@ async def _lock_account(db: DbSession, user: Identity, known_hash: str) -> User:
     if account is None:
         raise Unauthorized("The session has ended")
     return account
+
+
+router.include_router(recovery)

@@ -1,10 +1,10 @@
 """What the account endpoints take and answer."""
 
 from datetime import datetime
-from typing import Literal
+from typing import Annotated, Literal
 from uuid import UUID
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, SecretStr
 
 from app.core.pagination import ListQuery
 from app.core.schemas import Email, Password, RequestSchema, RowSchema, unchanged
@@ -16,6 +16,7 @@ class UserResponse(RowSchema):
     is_active: bool
     is_superuser: bool
     created_at: datetime
+    email_verified_at: datetime | None
 
 
 class Credentials(RequestSchema):
@@ -28,6 +29,26 @@ class TokenResponse(BaseModel):
     token_type: Literal["bearer"] = "bearer"  # noqa: S105 - RFC 6750
     expires_in: int
     refresh_token: str
+
+
+OpaqueToken = Annotated[SecretStr, Field(min_length=1, max_length=200)]
+
+
+class Refresh(RequestSchema):
+    refresh_token: OpaqueToken
+
+
+class ForgottenPassword(RequestSchema):
+    email: Email
+
+
+class PasswordReset(RequestSchema):
+    token: OpaqueToken
+    password: Password
+
+
+class Verification(RequestSchema):
+    token: OpaqueToken
 
 
 class AccountUpdate(RequestSchema):
@@ -46,11 +67,12 @@ class SessionResponse(RowSchema):
     user_agent: str | None
     ip_address: str | None
     created_at: datetime
+    last_used_at: datetime
     expires_at: datetime
     is_current: bool
 
 
 class SessionQuery(ListQuery):
-    sortable = ("id", "created_at", "expires_at")
+    sortable = ("id", "created_at", "last_used_at", "expires_at")
 
     sort: str | None = Field("-created_at", max_length=200)

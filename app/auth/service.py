@@ -1,21 +1,22 @@
 """Registering and signing in: what the endpoints and the command line share."""
 
-from datetime import timedelta
-from uuid import uuid4
-
 from fastapi import Request
 from sqlalchemy import select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.auth.models import AuthSession, User
+from app.auth.models import User
 from app.auth.passwords import check_password
 from app.auth.schemas import TokenResponse
+from app.auth.sessions import start_session
+from app.auth.tasks import send_verification
+from app.core import audit
 from app.core.config import Settings
-from app.core.database import Reader, Row, utcnow
+from app.core.database import Reader, Row
 from app.core.errors import Conflict, Unauthorized
 from app.core.hashing import PasswordHasher
-from app.core.security import create_access_token, hash_token, needs_rehash, new_token
+from app.core.jobs import enqueue
+from app.core.security import needs_rehash
 
 # One answer for an unknown address, a wrong password and a deactivated account (OWASP Authentication Cheat Sheet).
 WRONG_CREDENTIALS = "Incorrect email or password"
@@ -35,6 +36,7 @@ async def register(db: AsyncSession, hasher: PasswordHasher, settings: Settings,
         await db.flush()
     except IntegrityError:
         raise Conflict("Email already registered") from None
+    enqueue(db, send_verification, user_id=user.id)
     return user
 
 
@@ -46,16 +48,22 @@ async def sign_in(
     Raises:
         Unauthorized: whatever is wrong with the credentials.
     """
-    settings: Settings = request.app.state.settings
-    user = await read.one(select(User.id, User.email, User.hashed_password).where(User.email == email))
+    user = await read.one(select(User.id, User.email, User.hashed_password, User.is_active).where(User.email == email))
     matches = await hasher.verify(password, user.hashed_password if user else None)
-    if user is None or not matches:
+    if user is None or not matches or not user.is_active:
+        await _note_failure(request, user)
         raise Unauthorized(WRONG_CREDENTIALS)
     new_hash = await hasher.hash(password) if needs_rehash(user.hashed_password, hasher.rounds) else None
     await _lock_unchanged(db, user)
     if new_hash:
         await db.execute(update(User).where(User.id == user.id).values(hashed_password=new_hash))
-    return await _start_session(db, settings, user, request)
+    return await start_session(db, user, request)
+
+
+async def _note_failure(request: Request, user: Row | None) -> None:
+    """In a transaction of its own: the answer is an error. For an unknown address too, so that it takes as long."""
+    async with request.app.state.database.sessions.begin() as db:
+        audit.record(db, request, "sign_in_failed", user_id=user.id if user else None)
 
 
 async def _lock_unchanged(db: AsyncSession, user: Row) -> None:
@@ -63,28 +71,3 @@ async def _lock_unchanged(db: AsyncSession, user: Row) -> None:
     statement = select(User.hashed_password).where(User.id == user.id, User.is_active).with_for_update()
     if await db.scalar(statement) != user.hashed_password:
         raise Unauthorized(WRONG_CREDENTIALS)
-
-
-async def _start_session(db: AsyncSession, settings: Settings, user: Row, request: Request) -> TokenResponse:
-    now = utcnow()
-    refresh_token = new_token()
-    session = AuthSession(
-        id=uuid4(),
-        user_id=user.id,
-        refresh_token_hash=hash_token(refresh_token),
-        user_agent=_printable(request.headers.get("user-agent")),
-        ip_address=request.client.host[:45] if request.client else None,
-        created_at=now,
-        expires_at=now + timedelta(days=settings.refresh_token_expire_days),
-    )
-    db.add(session)
-    await db.flush()
-    return TokenResponse(
-        access_token=create_access_token(user.email, session.id, now, settings),
-        expires_in=settings.access_token_expire_minutes * 60,
-        refresh_token=refresh_token,
-    )
-
-
-def _printable(header: str | None) -> str | None:
-    return None if header is None else "".join(filter(str.isprintable, header))[:255]

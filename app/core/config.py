@@ -25,6 +25,7 @@ PLACEHOLDER = re.compile("change|secret|example|default|password", re.IGNORECASE
 MIN_PRODUCTION_BCRYPT_ROUNDS = 10  # OWASP Password Storage Cheat Sheet
 
 List = Annotated[list[str], NoDecode]
+SecretList = Annotated[list[SecretStr], NoDecode]
 
 
 class SettingsError(SystemExit):
@@ -54,11 +55,13 @@ class Settings(BaseSettings):
     secret_key: SecretStr = Field(
         SecretStr(""), description=f"{MIN_SECRET_LENGTH} random characters or more: openssl rand -hex 32"
     )
+    secret_key_previous: SecretList = Field([], description="keys that SECRET_KEY had before, with commas between")
     algorithm: Literal["HS256", "HS384", "HS512"] = Field("HS256", description="HS256, HS384 or HS512")
     access_token_expire_minutes: int = Field(30, ge=1, le=1440, description="a whole number from 1 to 1440")
     refresh_token_expire_days: int = Field(30, ge=1, le=365, description="a whole number from 1 to 365")
 
     bcrypt_rounds: int = Field(12, ge=4, le=16, description="a whole number from 4 to 16, in production from 10")
+    require_verified_email: bool = Field(False, description="true or false")
     password_min_length: int = Field(8, ge=8, le=64, description="a whole number from 8 to 64")
 
     allowed_origins: List = Field([], description="origins with commas between: https://app.example.com,https://b.c")
@@ -71,6 +74,7 @@ class Settings(BaseSettings):
     smtp_url: str = Field("", repr=False, description="smtp://host:587, smtps://host:465, with user:password@ if any")
     mail_from: str = Field("", description="an address, or a name with one: Example <no-reply@example.com>")
     mail_folder: Path = Field(Path("mails"), description="a folder")
+    frontend_url: str = Field("", description="the website's address: https://app.example.com")
 
     docs_enabled: bool = Field(True, description="true or false")
     metrics_enabled: bool = Field(True, description="true or false")
@@ -84,7 +88,7 @@ class Settings(BaseSettings):
     )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="DEBUG, INFO, WARNING or ERROR")
 
-    @field_validator("allowed_origins", "allowed_hosts", mode="before")
+    @field_validator("allowed_origins", "allowed_hosts", "secret_key_previous", mode="before")
     @classmethod
     def _split(cls, value: Any) -> Any:
         if isinstance(value, str):
@@ -108,6 +112,12 @@ class Settings(BaseSettings):
     def _known_mail_server(cls, value: str) -> str:
         require_address(value, ("smtp", "smtps"))
         return value
+
+    @field_validator("frontend_url")
+    @classmethod
+    def _known_website(cls, value: str) -> str:
+        require_address(value, ("http", "https"))
+        return value.rstrip("/")
 
     @field_validator("mail_from")
     @classmethod
@@ -136,7 +146,10 @@ class Settings(BaseSettings):
         else:
             is_random = len(set(self.secret)) >= MIN_SECRET_SYMBOLS and not PLACEHOLDER.search(self.secret)
             fault = "not random" if in_production and not is_random else None
-        return [f"SECRET_KEY: {fault}. {_right('secret_key')}"] if fault else []
+        faults = [f"SECRET_KEY: {fault}. {_right('secret_key')}"] if fault else []
+        if any(len(key.get_secret_value()) < MIN_SECRET_LENGTH for key in self.secret_key_previous):
+            faults.append(f"SECRET_KEY_PREVIOUS: one is too short. {_right('secret_key_previous')}")
+        return faults
 
     def _production_faults(self) -> list[str]:
         faults = []
@@ -163,6 +176,11 @@ class Settings(BaseSettings):
     @property
     def secret(self) -> str:
         return self.secret_key.get_secret_value()
+
+    @property
+    def secrets(self) -> list[str]:
+        """What a signature may be made with: SECRET_KEY, and those before it."""
+        return [self.secret, *(key.get_secret_value() for key in self.secret_key_previous)]
 
     @property
     def keeps_mails(self) -> bool:

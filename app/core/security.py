@@ -95,18 +95,31 @@ def read_access_token(token: str, settings: Settings) -> AccessToken:
     Raises:
         Unauthorized: whatever is wrong with it (RFC 8725: one algorithm, explicit type, all claims checked).
     """
-    from joserfc import jwt
     from joserfc.errors import JoseError
 
     try:
-        claims = jwt.decode(token, _key(settings.secret), algorithms=[settings.algorithm]).claims
+        claims = _verified(token, settings)
         _claims_registry(settings.app_name).validate(claims)
         return AccessToken(claims["sub"], UUID(claims["sid"]))
     except (JoseError, ValueError, TypeError, AttributeError, RecursionError):
         raise Unauthorized("Invalid or expired token") from None
 
 
-@lru_cache(maxsize=4)
+def _verified(token: str, settings: Settings) -> dict[str, Any]:
+    """The claims, signed with SECRET_KEY or with one that it was before. Raises BadSignatureError otherwise."""
+    from joserfc import jwt
+    from joserfc.errors import BadSignatureError
+
+    *newer, oldest = settings.secrets
+    for secret in newer:
+        try:
+            return jwt.decode(token, _key(secret), algorithms=[settings.algorithm]).claims
+        except BadSignatureError:
+            pass
+    return jwt.decode(token, _key(oldest), algorithms=[settings.algorithm]).claims
+
+
+@lru_cache(maxsize=16)
 def _key(secret: str) -> Any:
     from joserfc.jwk import OctKey
 

@@ -3,12 +3,13 @@
 from collections.abc import Sequence
 from typing import Annotated
 
-from fastapi import Query
+from fastapi import Query, Request
 from sqlalchemy import select
 
 from app.auth.dependencies import Superuser
 from app.auth.models import User, end_sessions, keep_a_superuser
 from app.auth.schemas import UserResponse
+from app.core import audit
 from app.core.database import DbSession, ReadSession, Row
 from app.core.pagination import Page
 from app.core.routing import Router
@@ -33,17 +34,22 @@ async def get_user(account: AccountRow) -> Row:
 
 
 @router.patch("/{user_id}", response_model=UserResponse)
-async def update_user(account: LockedAccount, body: UserUpdate, db: DbSession) -> User:
+async def update_user(
+    account: LockedAccount, body: UserUpdate, actor: Superuser, request: Request, db: DbSession
+) -> User:
     """Activate or deactivate an account, make or unmake a superuser; a deactivated one is signed out at once."""
     body.apply_to(account)
     await keep_a_superuser(db)
     if not account.is_active:
         await end_sessions(db, account.id)
+    changes = body.model_dump(exclude_unset=True)
+    audit.record(db, request, "account_changed", user_id=account.id, actor_id=actor.id, **changes)
     return account
 
 
 @router.delete("/{user_id}", status_code=204)
-async def delete_user(account: LockedAccount, db: DbSession) -> None:
+async def delete_user(account: LockedAccount, actor: Superuser, request: Request, db: DbSession) -> None:
     """Delete an account and everything that belongs to it."""
     await db.delete(account)
     await keep_a_superuser(db)
+    audit.record(db, request, "account_deleted", user_id=account.id, actor_id=actor.id)

@@ -275,7 +275,7 @@ async def lax_user(
     claims = read_access_token(token, request.app.state.settings)
     row = await read.one(select(User).where(User.email == claims.subject))
     assert row is not None
-    return Identity(row.id, row.email, row.is_active, row.is_superuser, row.created_at, claims.session_id)
+    return Identity(row.id, row.email, row.is_active, row.is_superuser, row.created_at, None, claims.session_id)
 
 
 async def test_believing_a_dead_sessions_token(broken: Callable[..., World]) -> None:

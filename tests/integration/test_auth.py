@@ -27,7 +27,7 @@ async def test_registering_answers_with_the_account(client: AsyncClient) -> None
     response = await client.post(f"{AUTH}/register", json={"email": "Alice@Example.COM", "password": PASSWORD})
     assert response.status_code == 201
     account = response.json()
-    assert set(account) == {"id", "email", "is_active", "is_superuser", "created_at"}
+    assert set(account) == {"id", "email", "is_active", "is_superuser", "created_at", "email_verified_at"}
     assert account["email"] == "alice@example.com"
     assert (account["is_active"], account["is_superuser"]) == (True, False)
     assert account["created_at"].endswith("Z")
@@ -268,4 +268,3 @@ async def test_the_token_names_the_session(app: FastAPI, user: Actor) -> None:
     sessions = (await user.http.get(f"{AUTH}/sessions")).json()
     row = await app.state.database.read.one(select(AuthSession).where(AuthSession.id == UUID(sessions[0]["id"])))
     assert row.user_id == user.id
-    assert len(row.refresh_token_hash) == 64

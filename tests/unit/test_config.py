@@ -55,6 +55,8 @@ def faults(environment: pytest.MonkeyPatch, **variables: str) -> list[str]:
         ("CELERY_BROKER_URL", "amqp://", "amqp://user:password@host/vhost, or redis://host:6379/0"),
         ("CELERY_BROKER_URL", "redis://host:port", "amqp://user:password@host/vhost, or redis://host:6379/0"),
         ("SMTP_URL", "mail.example.com", "smtp://host:587"),
+        ("FRONTEND_URL", "app.example.com", "https://app.example.com"),
+        ("SECRET_KEY_PREVIOUS", "short", "keys that SECRET_KEY had before"),
         ("MAIL_FROM", "Example", "Example <no-reply@example.com>"),
         ("MAIL_FROM", "a@example.com, b@example.com", "Example <no-reply@example.com>"),
         ("MAIL_FROM", "a@example.com\nBcc: b@example.com", "Example <no-reply@example.com>"),

@@ -175,3 +175,16 @@ GOOD = create_access_token("a@example.com", uuid4(), NOW, SETTINGS)
 def test_a_forged_or_broken_token_is_refused(token: str) -> None:
     with pytest.raises(Unauthorized):
         read_access_token(token, SETTINGS)
+
+
+def test_a_key_is_changed_without_signing_anyone_out() -> None:
+    others = ["another-secret-0123456789abcdefghijklmnopqr", "a-third-secret-0123456789abcdefghijklmnopqrst"]
+    for current, previous in [(others[0], [SETTINGS.secret]), (others[0], [others[1], SETTINGS.secret])]:
+        changed = factories.settings(secret_key=current, secret_key_previous=previous)
+        assert read_access_token(GOOD, changed).subject == "a@example.com"
+        new = create_access_token("a@example.com", uuid4(), NOW, changed)
+        assert read_access_token(new, changed).subject == "a@example.com"
+        with pytest.raises(Unauthorized):
+            read_access_token(new, SETTINGS)  # it is the new key that signs
+        with pytest.raises(Unauthorized):
+            read_access_token(GOOD, factories.settings(secret_key=current, secret_key_previous=[others[1]]))
