@@ -1,14 +1,19 @@
-"""Which passwords are good enough (NIST SP 800-63B, 3.1.1.2): long, not common, not the address."""
+"""Which passwords are good enough (NIST SP 800-63B, 3.1.1.2): long, not common, not the address or the application."""
 
 import gzip
+import re
 from functools import cache
 from importlib.resources import files
 
+from app.core.config import Settings
 from app.core.errors import Invalid
 
+_EDGES = re.compile(r"^[^a-z]+|[^a-z]+$")  # what is put before and behind a word: 123, !!!
 
-def check_password(password: str, email: str, min_length: int) -> None:
+
+def check_password(password: str, email: str, settings: Settings) -> None:
     """Raises Invalid, which never tells the password."""
+    min_length = settings.password_min_length
     lowered = password.casefold()
     if len(password) < min_length:
         raise Invalid("body", "password", f"Must have at least {min_length} characters")
@@ -16,6 +21,8 @@ def check_password(password: str, email: str, min_length: int) -> None:
         raise Invalid("body", "password", "Is one of the most common passwords")
     if lowered in (email, email.partition("@")[0]):
         raise Invalid("body", "password", "Must not be the email address")
+    if _EDGES.sub("", lowered) in (settings.app_name.casefold(), "".join(settings.app_name.casefold().split())):
+        raise Invalid("body", "password", "Must not be the application's name")
 
 
 @cache

@@ -36,7 +36,7 @@ async def reset_password(
     """Set a new password with the token of a mail, which signs all devices out."""
     token, password = body.token.get_secret_value(), body.password.get_secret_value()
     known = await find(read, token, "reset")
-    check_password(password, known.email, settings.password_min_length)
+    check_password(password, known.email, settings)
     new_hash = await hasher.hash(password)
     account = await _lock(db, known.user_id, known.email)
     await use(db, token)

@@ -112,7 +112,7 @@ async def update_me(
     new_hash = None
     if "password" in body.model_fields_set:
         password = body.password.get_secret_value()
-        check_password(password, body.email or user.email, settings.password_min_length)
+        check_password(password, body.email or user.email, settings)
         new_hash = await hasher.hash(password)
     account = await _lock_account(db, user, known_hash)
     if_match.check(UserResponse, account)

@@ -29,7 +29,7 @@ async def register(db: AsyncSession, hasher: PasswordHasher, settings: Settings,
         Invalid: the password is not good enough.
         Conflict: the address has an account.
     """
-    check_password(password, email, settings.password_min_length)
+    check_password(password, email, settings)
     user = User(email=email, hashed_password=await hasher.hash(password))
     db.add(user)
     try:

@@ -58,13 +58,15 @@ async def refresh_session(database: Database, request: Request, refresh_token: s
 async def _rotate(
     db: AsyncSession, request: Request, session_id: UUID, token_hash: str, came_at: datetime
 ) -> TokenResponse | None:
+    settings: Settings = request.app.state.settings
     # The session first: all who refresh or end it wait for each other here, in one order.
     session = await db.scalar(select(AuthSession).where(AuthSession.id == session_id).with_for_update())
     token = await db.get(RefreshToken, token_hash)
     if session is None or token is None:
         return None
     user = await db.scalar(select(User).where(User.id == session.user_id, User.is_active))
-    if user is None or session.expires_at <= utcnow():
+    idle_since = utcnow() - timedelta(days=settings.session_idle_days)
+    if user is None or session.expires_at <= utcnow() or session.last_used_at <= idle_since:
         return None
     if token.used_at is not None and token.used_at > came_at:
         return None  # it lost a race
@@ -75,7 +77,7 @@ async def _rotate(
     token.used_at = session.last_used_at = utcnow()
     for name, value in _device(request).items():
         setattr(session, name, value)
-    return await _tokens(db, request.app.state.settings, session, user.email)
+    return await _tokens(db, settings, session, user.email)
 
 
 async def _tokens(db: AsyncSession, settings: Settings, session: AuthSession, email: str) -> TokenResponse:

@@ -9,6 +9,7 @@ import uvicorn
 from app.cli.migrate import migrated
 from app.cli.report import Fault
 from app.core.config import Settings, load_settings
+from app.core.protocol import LimitedProtocol
 
 SHUTDOWN_TIMEOUT_S = 30
 
@@ -20,6 +21,7 @@ def run() -> None:
     _say_where(settings)
     uvicorn.run(
         "app.main:app",
+        http=LimitedProtocol,
         host=settings.host,
         port=settings.port,
         workers=settings.web_concurrency,

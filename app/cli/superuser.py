@@ -21,7 +21,7 @@ def run(email: str, password: str, as_json: bool) -> None:
     settings = command_settings(as_json)
     try:
         email = normalize_email(email)
-        check_password(password, email, settings.password_min_length)
+        check_password(password, email, settings)
     except PydanticCustomError as error:
         raise Fault("email", error.message(), argument="--email") from None
     except Invalid as error:

@@ -60,6 +60,8 @@ class Settings(BaseSettings):
     access_token_expire_minutes: int = Field(30, ge=1, le=1440, description="a whole number from 1 to 1440")
     refresh_token_expire_days: int = Field(30, ge=1, le=365, description="a whole number from 1 to 365")
 
+    session_idle_days: int = Field(14, ge=1, le=365, description="a whole number from 1 to 365")
+
     bcrypt_rounds: int = Field(12, ge=4, le=16, description="a whole number from 4 to 16, in production from 10")
     require_verified_email: bool = Field(False, description="true or false")
     password_min_length: int = Field(8, ge=8, le=64, description="a whole number from 8 to 64")

@@ -54,6 +54,12 @@ class NotFound(AppError):
     default = "Not found"
 
 
+class RequestTimeout(AppError):
+    status = 408
+    default = "The body did not arrive in time"
+    default_headers = {"Connection": "close"}
+
+
 class Conflict(AppError):
     status = 409
     default = "The request conflicts with what is stored"

@@ -1,5 +1,6 @@
 """What happens to every request before it is routed, and to every answer: pure ASGI."""
 
+import asyncio
 import logging
 import re
 import time
@@ -13,13 +14,14 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.core.config import Settings
-from app.core.errors import AppError, ContentTooLarge, render
+from app.core.errors import AppError, ContentTooLarge, RequestTimeout, render
 from app.core.logs import request_id
 from app.core.metrics import RequestMetrics
 
 logger = logging.getLogger("app.access")
 
 MAX_BODY_BYTES = 1024 * 1024
+BODY_TIMEOUT_S = 30.0  # 35 KB a second for the largest
 SAFE_REQUEST_ID = re.compile(r"[A-Za-z0-9-]{1,64}")
 EXPOSED_HEADERS = ["ETag", "Link", "Location", "Retry-After", "X-Request-ID", "X-Total-Count"]
 
@@ -155,7 +157,7 @@ class AllowedHosts:
 
 
 class BodyLimit:
-    """Refuses a body over MAX_BODY_BYTES before it is parsed, announced or chunked."""
+    """Refuses a body over MAX_BODY_BYTES before it is parsed, announced or chunked, and one that does not arrive."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -169,11 +171,20 @@ class BodyLimit:
             await render(ContentTooLarge())(scope, receive, send)
             return
         received = 0
+        is_complete = False
+        deadline = asyncio.get_running_loop().time() + BODY_TIMEOUT_S
 
         async def receive_limited() -> Message:
-            nonlocal received
-            message = await receive()
+            nonlocal received, is_complete
+            if is_complete:  # what comes now is that the client goes away
+                return await receive()
+            try:
+                async with asyncio.timeout_at(deadline):
+                    message = await receive()
+            except TimeoutError:
+                raise RequestTimeout from None
             if message["type"] == "http.request":
+                is_complete = not message.get("more_body", False)
                 received += len(message.get("body", b""))
                 if received > MAX_BODY_BYTES:
                     raise ContentTooLarge

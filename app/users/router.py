@@ -53,3 +53,10 @@ async def delete_user(account: LockedAccount, actor: Superuser, request: Request
     await db.delete(account)
     await keep_a_superuser(db)
     audit.record(db, request, "account_deleted", user_id=account.id, actor_id=actor.id)
+
+
+@router.delete("/{user_id}/sessions", status_code=204)
+async def end_users_sessions(account: LockedAccount, actor: Superuser, request: Request, db: DbSession) -> None:
+    """Sign all devices of an account out."""
+    await end_sessions(db, account.id)
+    audit.record(db, request, "signed_out", user_id=account.id, actor_id=actor.id, sessions="all")

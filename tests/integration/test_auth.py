@@ -77,6 +77,8 @@ async def test_what_is_no_address_is_refused(client: AsyncClient, email: object)
         ("iloveyou", "common"),
         ("me@example.com", "email"),
         ("ME@example.com", "email"),
+        ("groundwork", "application"),
+        ("123Groundwork!", "application"),
         ("x" * 1025, "1024"),
     ],
 )

@@ -107,6 +107,8 @@ async def test_an_ended_session_is_not_refreshed(app: FastAPI, client: AsyncClie
         return (await refresh(client, tokens["refresh_token"]))[0]
 
     assert await end(session={"expires_at": utcnow()}) == 401
+    assert await end(session={"last_used_at": utcnow() - timedelta(days=14)}) == 401
+    assert await end(session={"last_used_at": utcnow() - timedelta(days=14) + timedelta(minutes=1)}) == 200
     assert await end(user={"is_active": False}) == 401
 
 

@@ -77,3 +77,10 @@ async def test_of_superusers_who_remove_each_other_one_stays(app: FastAPI) -> No
 async def test_null_is_no_role(superuser: Actor, user: Actor) -> None:
     for body in ({"is_active": None}, {"is_superuser": None}, {"email": "x@example.com"}):
         assert (await superuser.http.patch(f"{USERS}/{user.id}", json=body)).status_code == 422
+
+
+async def test_a_superuser_signs_an_account_out(app: FastAPI, superuser: Actor, user: Actor) -> None:
+    assert (await superuser.http.delete(f"{USERS}/{user.id}/sessions")).status_code == 204
+    assert (await user.http.get("/api/v1/auth/me")).status_code == 401
+    assert (await superuser.http.get("/api/v1/auth/me")).status_code == 200
+    await factories.login(app, user.email)

@@ -1,0 +1,59 @@
+"""The server's protocol: the head of a request has a size and a time, so that nobody fills the memory or holds a place.
+
+uvicorn with httptools has a limit for neither. A body's are in `app.core.middleware.BodyLimit`.
+"""
+
+import asyncio
+from typing import Any
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+MAX_HEAD_BYTES = 64 * 1024  # and what one read brings beyond it
+HEAD_TIMEOUT_S = 10.0  # from the connection, or the first byte of a further request, to the end of its head
+
+TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large"  # RFC 6585, 5
+TOO_SLOW = b"HTTP/1.1 408 Request Timeout"
+
+
+class LimitedProtocol(HttpToolsProtocol):
+    _head_bytes = 0
+    _timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: Any) -> None:
+        super().connection_made(transport)
+        self._begin_head()
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if self._timer is not None:  # the head is not complete
+            self._head_bytes += len(data)
+            if self._head_bytes > MAX_HEAD_BYTES:
+                self._refuse(TOO_LARGE)
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self._begin_head()
+
+    def on_headers_complete(self) -> None:
+        self._end_head()
+        super().on_headers_complete()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._end_head()
+        super().connection_lost(exc)
+
+    def _begin_head(self) -> None:
+        if self._timer is None:
+            self._head_bytes = 0
+            self._timer = self.loop.call_later(HEAD_TIMEOUT_S, self._refuse, TOO_SLOW)
+
+    def _end_head(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _refuse(self, status: bytes) -> None:
+        self._end_head()
+        if not self.transport.is_closing():
+            self.transport.write(status + b"\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+            self.transport.close()
