@@ -9,6 +9,9 @@ _PASSING_SQLITE = ("SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_FULL", "SQLITE_IOERR"
 # Too many connections, shutdown, lock wait timeout, deadlock, interrupted, killed, and the client's own 20xx.
 _PASSING_MYSQL = {1040, 1053, 1205, 1213, 1317, 1927, 2002, 2003, 2006, 2013, 2014, 4031}
 
+_CONFLICTS = ("40001", "40P01")  # serialization failure, deadlock detected
+_MYSQL_DEADLOCK = 1213
+
 # What names a connection, an account, a table or a column, and no value: PostgreSQL's classes of those, MySQL's server
 # errors up to 1049 and two more, and its client's. MySQL's syntax errors quote the parameters.
 _PLAIN_SQLSTATES = ("08", "28", "3D", "42", "53", "57")
@@ -25,6 +28,11 @@ def is_passing(error: DBAPIError) -> bool:
     if (number := _mysql_number(error)) is not None:
         return number in _PASSING_MYSQL
     return _sqlstate(error).startswith(_PASSING_SQLSTATES) or _sqlite_name(error).startswith(_PASSING_SQLITE)
+
+
+def is_conflict(error: DBAPIError) -> bool:
+    """Whether the database rolled the transaction back in favour of another's: a deadlock, a failed serialization."""
+    return _mysql_number(error) == _MYSQL_DEADLOCK or _sqlstate(error) in _CONFLICTS
 
 
 def describe(error: BaseException) -> str:

@@ -26,6 +26,7 @@ from app.core.errors import (
 )
 from app.core.etag import etag_of
 from app.core.policy import is_declared, is_public
+from app.core.retries import retried
 from app.core.schemas import RowSchema
 from app.core.strict_json import StrictRequest
 
@@ -48,9 +49,9 @@ class Route(APIRoute):
             request = StrictRequest(request.scope, request.receive)
             request.check_query()
             if is_post and idempotency.HEADER in request.headers:
-                response = await idempotency.answer_once(handle, request)
+                response = await retried(lambda request: idempotency.answer_once(handle, request), request)
             else:
-                response = await handle(request)
+                response = await retried(handle, request)
             if answers_a_row and response.status_code < 300:
                 response.headers["ETag"] = etag_of(bytes(response.body))
             return response

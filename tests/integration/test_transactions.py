@@ -7,7 +7,7 @@ from uuid import uuid4
 import pytest
 from fastapi import FastAPI
 from httpx2 import AsyncClient
-from sqlalchemy import func, insert, select, text
+from sqlalchemy import func, insert, select, text, update
 from sqlalchemy.exc import DBAPIError
 
 from app.auth.dependencies import CurrentUser
@@ -58,6 +58,80 @@ async def test_a_commit_that_fails_is_not_heard_as_success(app: FastAPI, backend
     answer = await factories.client(extended(app, router), user.token).post("/doomed")
     assert answer.status_code == (409 if backend == "sqlite" else 503)
     assert answer.headers.get("Retry-After") == (None if backend == "sqlite" else "1")
+    assert await count(app, ExampleItem) == 0
+
+
+async def test_of_two_in_a_deadlock_both_succeed(app: FastAPI, backend: str, user: Actor) -> None:
+    """The database ends one of them; its request is run again, from its beginning."""
+    if backend == "sqlite":
+        return  # its one writer at a time waits for nobody who waits for it
+    items = [(await factories.item(user))["id"] for _ in range(2)]
+    both_locked, runs = asyncio.Barrier(2), []
+    router = Router()
+
+    @router.post("/lock", status_code=201)
+    async def lock(first: int, second: int, caller: CurrentUser, db: DbSession) -> int:
+        runs.append(first)
+        await db.execute(update(ExampleItem).where(ExampleItem.id == first).values(title=f"{first}"))
+        db.add(ExampleItem(user_id=caller.id, title="made by a run"))
+        await db.flush()
+        if len(runs) <= 2:
+            await both_locked.wait()
+        await db.execute(update(ExampleItem).where(ExampleItem.id == second).values(title=f"{first}"))
+        return first
+
+    http = factories.client(extended(app, router), user.token)
+    urls = [f"/lock?first={first}&second={second}" for first, second in (items, items[::-1])]
+    answers = await asyncio.gather(*(http.post(url) for url in urls))
+    assert [(answer.status_code, answer.json()) for answer in answers] == [(201, items[0]), (201, items[1])]
+    assert len(runs) == 3
+    assert await count(app, ExampleItem) == 4  # the run that was ended has left nothing
+
+
+async def test_a_commit_that_fails_to_serialize_is_run_again(app: FastAPI, backend: str, user: Actor) -> None:
+    if backend != "postgresql":
+        return  # the others have no such isolation that fails at the commit
+    both_read, runs = asyncio.Barrier(2), []
+    router = Router()
+
+    @router.post("/skew", status_code=201)
+    async def skew(caller: CurrentUser, db: DbSession) -> int:
+        runs.append(1)
+        await db.execute(text("SET TRANSACTION ISOLATION LEVEL SERIALIZABLE"))
+        seen = await db.scalar(select(func.count()).select_from(ExampleItem))
+        if len(runs) <= 2:
+            await both_read.wait()
+        db.add(ExampleItem(user_id=caller.id, title=f"{seen}"))
+        return seen or 0
+
+    http = factories.client(extended(app, router), user.token)
+    answers = await asyncio.gather(http.post("/skew"), http.post("/skew"))
+    assert sorted(answer.json() for answer in answers) == [0, 1]
+    assert len(runs) == 3
+
+
+CONFLICT = {
+    "postgresql": "DO $$ BEGIN RAISE EXCEPTION 'no' USING ERRCODE = '40001'; END $$",
+    "mysql": "SIGNAL SQLSTATE '40001' SET MYSQL_ERRNO = 1213",
+}
+
+
+async def test_who_is_always_the_victim_hears_to_come_again(app: FastAPI, backend: str, user: Actor) -> None:
+    if backend == "sqlite":
+        return
+    runs = []
+    router = Router()
+
+    @router.post("/victim", status_code=201)
+    async def victim(caller: CurrentUser, db: DbSession) -> None:
+        runs.append(1)
+        db.add(ExampleItem(user_id=caller.id, title="never"))
+        await db.flush()
+        await db.execute(text(CONFLICT[backend]))
+
+    answer = await factories.client(extended(app, router), user.token).post("/victim")
+    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "1")
+    assert len(runs) == 1 + 3
     assert await count(app, ExampleItem) == 0
 
 
