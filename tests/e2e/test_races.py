@@ -62,7 +62,7 @@ class Arena:
 @pytest.fixture
 async def arena(backend: str, tmp_path: Path) -> AsyncGenerator[Arena]:
     async with databases.empty_database(backend, tmp_path) as address:
-        env = processes.safe(address, RATE_LIMIT_ENABLED="false")
+        env = processes.safe(address, RATE_LIMIT_ENABLED="false", DB_POOL_SIZE="5")
         with processes.server(tmp_path, env) as first, processes.server(tmp_path, env) as second:
             arena = Arena(tmp_path, [first.url, second.url])
             await arena.sign_up()
