@@ -9,6 +9,7 @@ import re
 from collections.abc import Awaitable, Callable
 from datetime import datetime
 from hashlib import sha256
+from typing import Any, TypeVar
 
 from fastapi import Request
 from fastapi.responses import Response
@@ -32,6 +33,17 @@ PARAMETER = {
 }
 
 Handler = Callable[[Request], Awaitable[Response]]
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+def shows_a_secret(endpoint: Function) -> Function:
+    """Say of a POST that its answer shows a secret: it is stored nowhere, so the route takes no Idempotency-Key."""
+    endpoint.shows_a_secret = True  # ty: ignore[missing-attribute]
+    return endpoint
+
+
+def may_be_stored(endpoint: Any) -> bool:
+    return not getattr(endpoint, "shows_a_secret", False)
 
 
 class IdempotencyKey(Base):
@@ -55,15 +67,15 @@ class Repeated(Exception):
 
 
 async def refuse_repeated(request: Request, user_id: int, read: Reader) -> None:
-    """Called as soon as the caller is known.
+    """Called as soon as the caller is known; does nothing where answers are not stored.
 
     Raises:
         Repeated: the caller sent this request before.
         Invalid: the key is not one, or was sent with another request.
     """
-    key = request.headers.get(HEADER)
-    if key is None or request.method != "POST":
+    if not getattr(request.state, "is_answered_once", False):
         return
+    key = request.headers[HEADER]
     if not _KEY.fullmatch(key):
         raise Invalid("header", "Idempotency-Key", "Must be 1 to 255 visible ASCII characters")
     statement = select(IdempotencyKey).where(IdempotencyKey.user_id == user_id, IdempotencyKey.key == key)
@@ -77,6 +89,7 @@ async def refuse_repeated(request: Request, user_id: int, read: Reader) -> None:
 
 async def answer_once(handle: Handler, request: Request) -> Response:
     """The handler's answer, stored with its writes; or the first answer, when this is a repeat."""
+    request.state.is_answered_once = True
     try:
         response = await handle(request)
         if _is_transaction(request) and response.status_code < 300:

@@ -34,7 +34,8 @@ from app.core.strict_json import StrictRequest
 class Route(APIRoute):
     def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
         options["responses"] = _errors(path, endpoint, options) | (options.get("responses") or {})
-        if "POST" in (options.get("methods") or ()) and not is_public(endpoint):
+        takes_key = "POST" in (options.get("methods") or ()) and idempotency.may_be_stored(endpoint)
+        if takes_key and not is_public(endpoint):
             options["openapi_extra"] = {"parameters": [idempotency.PARAMETER]} | (options.get("openapi_extra") or {})
         super().__init__(path, endpoint, **options)
         if not is_declared(endpoint, self.dependant):
@@ -42,13 +43,15 @@ class Route(APIRoute):
 
     def get_route_handler(self) -> Callable[[Request], Any]:
         handle = super().get_route_handler()
-        answers_a_row = isinstance(self.response_model, type) and issubclass(self.response_model, RowSchema)
-        is_post = "POST" in (self.methods or ())
+        may_be_stored = idempotency.may_be_stored(self.endpoint)
+        is_row = isinstance(self.response_model, type) and issubclass(self.response_model, RowSchema)
+        answers_a_row = is_row and may_be_stored  # no later GET gives the bytes that showed a secret
+        takes_key = "POST" in (self.methods or ()) and may_be_stored
 
         async def strict(request: Request) -> Response:
             request = StrictRequest(request.scope, request.receive)
             request.check_query()
-            if is_post and idempotency.HEADER in request.headers:
+            if takes_key and idempotency.HEADER in request.headers:
                 response = await retried(lambda request: idempotency.answer_once(handle, request), request)
             else:
                 response = await retried(handle, request)
