@@ -2,6 +2,7 @@
 
 from fastapi import APIRouter
 
+from app.api_keys.router import router as api_keys
 from app.audit.router import router as audit
 from app.auth.router import router as auth
 from app.examples.router import router as examples
@@ -10,6 +11,7 @@ from app.users.router import router as users
 
 router = APIRouter(prefix="/api/v1")
 router.include_router(audit)
+router.include_router(api_keys)
 router.include_router(auth)
 router.include_router(examples)
 router.include_router(jobs)

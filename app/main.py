@@ -9,6 +9,7 @@ from fastapi.routing import APIRoute
 from app import api
 from app import models as models
 from app import tasks as tasks
+from app.api_keys.uses import KeyUses, writing_uses
 from app.core.config import Settings, load_settings
 from app.core.database import Database
 from app.core.docs import add_docs
@@ -38,6 +39,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.settings = settings
     app.state.database = Database(settings)
     app.state.metrics = RequestMetrics()
+    app.state.key_uses = KeyUses()
     add_error_handlers(app)
     add_middleware(app, settings, app.state.metrics)
     app.include_router(health)
@@ -52,7 +54,8 @@ async def _lifespan(app: FastAPI) -> AsyncGenerator[None]:
     await prepare(app.state.settings, app.state.database)
     app.state.hasher = PasswordHasher(app.state.settings.bcrypt_rounds)
     try:
-        async with running_jobs(app.state.database, app.state.settings):
+        database = app.state.database
+        async with running_jobs(database, app.state.settings), writing_uses(app.state.key_uses, database):
             yield
     finally:
         app.state.hasher.close()

@@ -1,5 +1,6 @@
 """Every feature's models, sorted: the only import that Alembic needs."""
 
+from app.api_keys.models import ApiKey
 from app.auth.models import AccountToken, AuthSession, RefreshToken, User
 from app.core.audit import AuditEvent
 from app.core.idempotency import IdempotencyKey

@@ -84,6 +84,13 @@ async def item(actor: Actor, **values: Any) -> dict[str, Any]:
     return response.json()
 
 
+async def key(actor: Actor, **values: Any) -> dict[str, Any]:
+    """A new API key; `key` in it is what a client sends."""
+    response = await actor.http.post("/api/v1/api-keys", json={"name": "A key"} | values)
+    assert response.status_code == 201, response.text
+    return response.json()
+
+
 async def dead_job(app: FastAPI) -> int:
     """The id of a job that has failed for good."""
     async with app.state.database.sessions.begin() as db:

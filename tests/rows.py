@@ -12,7 +12,8 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.routing import APIRoute, RouteContext, iter_route_contexts
 
-from app.core.policy import Policy, policy_of
+from app.core import idempotency
+from app.core.policy import Policy, is_for_sessions, policy_of
 from tests import factories
 
 API = "/api/v1"
@@ -39,6 +40,14 @@ class Operation:
     @property
     def is_for_users(self) -> bool:
         return self.policy in ("user", "owner")
+
+    @property
+    def may_be_stored(self) -> bool:
+        return idempotency.may_be_stored(self.route.endpoint)
+
+    @property
+    def needs_a_session(self) -> bool:
+        return is_for_sessions(self.route.dependant)
 
     @property
     def is_on_a_row(self) -> bool:
@@ -186,8 +195,11 @@ def _value(schema: dict[str, Any], number: int) -> Any:
     return {"number": 1 + number % 9, "boolean": True, "array": ["sample"], "object": {"sample": number}}[kind]
 
 
+_NOW = datetime.now(UTC).replace(microsecond=0)
+
+
 def _text(schema: dict[str, Any], number: int) -> str:
-    moment = datetime(2026, 1, 1, tzinfo=UTC) + timedelta(days=number, seconds=number)
+    moment = _NOW + timedelta(days=number, seconds=number)  # to come, as an expiry has to be
     formats = {
         "email": f"sample{number}@example.com",
         "password": factories.PASSWORD,

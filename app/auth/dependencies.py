@@ -1,5 +1,10 @@
-"""Who is calling: `CurrentUser` and `Superuser`, and `SignedInUser` for the account's own endpoints."""
+"""Who is calling: `CurrentUser` and `Superuser`; for the account's own endpoints `SignedInUser` and `SessionUser`.
 
+A bearer token is a session's JWT or an API key. A key acts as its user, a superuser's rights included, as far as its
+scope goes; what changes the account itself takes a `SessionUser`.
+"""
+
+import hmac
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated
@@ -7,22 +12,26 @@ from uuid import UUID
 
 from fastapi import Depends, Request
 from fastapi.security import OAuth2PasswordBearer
-from sqlalchemy import select
+from sqlalchemy import or_, select
 
+from app.api_keys.models import WRITE, ApiKey, is_key, prefix_of
 from app.auth.models import AuthSession, User
 from app.core import idempotency
 from app.core.config import AppSettings
-from app.core.database import ReadSession, utcnow
+from app.core.database import Reader, ReadSession, utcnow
 from app.core.errors import Forbidden, Unauthorized
-from app.core.policy import authenticates, for_superusers
-from app.core.security import read_access_token
+from app.core.policy import authenticates, for_sessions, for_superusers
+from app.core.security import hash_token, read_access_token
+
+READING = ("GET", "HEAD")
+ACCOUNT = (User.id, User.email, User.is_active, User.is_superuser, User.created_at, User.email_verified_at)
 
 bearer_token = OAuth2PasswordBearer("/api/v1/auth/token", auto_error=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """The signed-in user of a request, and the session that its token names."""
+    """The user of a request, and the session that its token names, or the scope of its API key."""
 
     id: int
     email: str
@@ -30,35 +39,51 @@ class Identity:
     is_superuser: bool
     created_at: datetime
     email_verified_at: datetime | None
-    session_id: UUID
+    session_id: UUID | None = None
+    key_scope: str | None = None
 
 
 @authenticates
 async def signed_in_user(
     request: Request, token: Annotated[str | None, Depends(bearer_token)], read: ReadSession
 ) -> Identity:
-    """The user whose token this is, while its session lives and the account is active: one query."""
+    """The user whose token this is, while its session or key lives and the account is active: one query."""
     if token is None:
         raise Unauthorized
+    identity = await (_of_key if is_key(token) else _of_session)(request, token, read)
+    request.state.user_id = identity.id
+    if identity.key_scope not in (None, WRITE) and request.method not in READING:
+        raise Forbidden("Not authorized: the key may only read")
+    await idempotency.refuse_repeated(request, identity.id, read)
+    return identity
+
+
+async def _of_session(request: Request, token: str, read: Reader) -> Identity:
     claims = read_access_token(token, request.app.state.settings)
     row = await read.one(
-        select(
-            User.id,
-            User.email,
-            User.is_active,
-            User.is_superuser,
-            User.created_at,
-            User.email_verified_at,
-            AuthSession.id.label("session_id"),
-        )
+        select(*ACCOUNT, AuthSession.id.label("session_id"))
         .join(AuthSession, AuthSession.user_id == User.id)
         .where(AuthSession.id == claims.session_id, AuthSession.expires_at > utcnow(), User.is_active)
     )
     if row is None:
         raise Unauthorized("The session has ended")
-    request.state.user_id = row.id
-    await idempotency.refuse_repeated(request, row.id, read)
     return Identity(**vars(row))
+
+
+async def _of_key(request: Request, token: str, read: Reader) -> Identity:
+    prefix = prefix_of(token)
+    is_good = or_(ApiKey.expires_at.is_(None), ApiKey.expires_at > utcnow())
+    wanted = (
+        select(*ACCOUNT, ApiKey.id.label("key_id"), ApiKey.key_hash, ApiKey.scope.label("key_scope"))
+        .join(ApiKey, ApiKey.user_id == User.id)
+        .where(ApiKey.prefix == prefix, is_good, User.is_active)
+    )
+    row = await read.one(wanted) if prefix else None
+    if row is None or not hmac.compare_digest(row.key_hash, hash_token(token)):
+        raise Unauthorized("Invalid, expired or revoked API key")
+    request.app.state.key_uses.note(row.key_id)
+    account = {column.key: getattr(row, column.key) for column in ACCOUNT}
+    return Identity(**account, key_scope=row.key_scope)
 
 
 # Whoever is signed in, for what an account does about itself; everything else takes CurrentUser.
@@ -73,6 +98,16 @@ async def current_user(user: SignedInUser, settings: AppSettings) -> Identity:
 
 
 CurrentUser = Annotated[Identity, Depends(current_user)]
+
+
+@for_sessions
+async def session_user(user: SignedInUser) -> Identity:
+    if user.session_id is None:
+        raise Forbidden("Not authorized: this needs a signed-in session, not an API key")
+    return user
+
+
+SessionUser = Annotated[Identity, Depends(session_user)]
 
 
 @for_superusers

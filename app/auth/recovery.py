@@ -3,6 +3,7 @@
 from fastapi import Request
 from sqlalchemy import select
 
+from app.api_keys.models import revoke_keys
 from app.auth.account_tokens import end_account_tokens, find, use
 from app.auth.dependencies import SignedInUser
 from app.auth.models import User, end_sessions
@@ -33,7 +34,7 @@ async def forgot_password(body: ForgottenPassword, db: DbSession) -> None:
 async def reset_password(
     body: PasswordReset, request: Request, db: DbSession, read: ReadSession, hasher: Hasher, settings: AppSettings
 ) -> None:
-    """Set a new password with the token of a mail, which signs all devices out."""
+    """Set a new password with the token of a mail, which signs all devices out and revokes the API keys."""
     token, password = body.token.get_secret_value(), body.password.get_secret_value()
     known = await find(read, token, "reset")
     check_password(password, known.email, settings)
@@ -44,6 +45,7 @@ async def reset_password(
     account.hashed_password = new_hash
     account.email_verified_at = account.email_verified_at or utcnow()  # whoever has the token has the mailbox
     await end_sessions(db, account.id)
+    await revoke_keys(db, account.id)  # whoever had the password may have made some
     audit.record(db, request, "password_reset", user_id=account.id)
     enqueue(db, send_account_changed, to=account.email, changed="password")
 

@@ -11,7 +11,7 @@ from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 
 from app.auth import service
-from app.auth.dependencies import Identity, SignedInUser
+from app.auth.dependencies import Identity, SessionUser, SignedInUser
 from app.auth.models import AuthSession, User, end_sessions, keep_a_superuser, lock_superusers
 from app.auth.passwords import check_password
 from app.auth.recovery import router as recovery
@@ -84,7 +84,7 @@ async def refresh(body: Refresh, request: Request) -> TokenResponse:
 
 
 @router.post("/logout", status_code=204)
-async def logout(user: SignedInUser, request: Request, db: DbSession) -> None:
+async def logout(user: SessionUser, request: Request, db: DbSession) -> None:
     """Sign this device out: its access and refresh tokens are dead at once."""
     await db.delete(await lock_row(db, AuthSession, user.session_id, user))
     audit.record(db, request, "signed_out", user_id=user.id, session_id=user.session_id)
@@ -99,7 +99,7 @@ async def get_me(user: SignedInUser) -> Identity:
 @router.patch("/me", response_model=UserResponse)
 async def update_me(
     body: AccountUpdate,
-    user: SignedInUser,
+    user: SessionUser,
     request: Request,
     db: DbSession,
     read: ReadSession,
@@ -135,7 +135,7 @@ async def update_me(
 @router.delete("/me", status_code=204)
 async def delete_me(
     body: AccountDelete,
-    user: SignedInUser,
+    user: SessionUser,
     request: Request,
     db: DbSession,
     read: ReadSession,
@@ -156,7 +156,7 @@ async def delete_me(
 
 @router.get("/sessions", response_model=list[SessionResponse])
 async def list_sessions(
-    query: Annotated[SessionQuery, Query()], user: SignedInUser, read: ReadSession, page: Page
+    query: Annotated[SessionQuery, Query()], user: SessionUser, read: ReadSession, page: Page
 ) -> Sequence[Row]:
     """The devices where you are signed in, the newest first."""
     mine = select(AuthSession).where(AuthSession.user_id == user.id, AuthSession.expires_at > utcnow())
@@ -167,14 +167,14 @@ async def list_sessions(
 
 
 @router.delete("/sessions", status_code=204)
-async def end_all_sessions(user: SignedInUser, request: Request, db: DbSession) -> None:
+async def end_all_sessions(user: SessionUser, request: Request, db: DbSession) -> None:
     """Sign all your devices out, this one too."""
     await end_sessions(db, user.id)
     audit.record(db, request, "signed_out", user_id=user.id, session_id=user.session_id, sessions="all")
 
 
 @router.delete("/sessions/{session_id}", status_code=204)
-async def end_session(session_id: UUID, user: SignedInUser, request: Request, db: DbSession) -> None:
+async def end_session(session_id: UUID, user: SessionUser, request: Request, db: DbSession) -> None:
     """Sign one device out."""
     session = await lock_row(db, AuthSession, session_id, user)
     await db.delete(session)

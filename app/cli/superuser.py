@@ -5,6 +5,7 @@ import asyncio
 from pydantic_core import PydanticCustomError
 from sqlalchemy import select
 
+from app.api_keys.models import revoke_keys
 from app.auth.models import User, end_sessions
 from app.auth.passwords import check_password
 from app.cli.migrate import command_settings, migrated
@@ -32,7 +33,7 @@ def run(email: str, password: str, as_json: bool) -> None:
 
 
 async def _make_superuser(settings: Settings, email: str, password: str) -> None:
-    """An account that exists gets the new password and is signed out: whoever registered the address first is out."""
+    """An account that exists gets the new password and loses its sessions and keys: who registered it first is out."""
     database = Database(settings)
     try:
         async with database.sessions.begin() as db:
@@ -45,6 +46,7 @@ async def _make_superuser(settings: Settings, email: str, password: str) -> None
             await db.flush()
             user.email_verified_at = user.email_verified_at or utcnow()  # whoever types it here vouches for it
             await end_sessions(db, user.id)
+            await revoke_keys(db, user.id)
             audit.record(db, None, "account_changed", user_id=user.id, by="command line", is_superuser=True)
     finally:
         await database.close()

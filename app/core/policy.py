@@ -29,6 +29,16 @@ def for_superusers(dependency: Function) -> Function:
     return dependency
 
 
+def for_sessions(dependency: Function) -> Function:
+    """Say of a dependency that it lets only signed-in devices through, and no API key."""
+    dependency.for_sessions = True  # ty: ignore[missing-attribute]
+    return dependency
+
+
+def is_for_sessions(dependant: Dependant) -> bool:
+    return _says(dependant, "for_sessions")
+
+
 def policy_of(endpoint: Any, dependant: Dependant, path: str) -> Policy:
     """Who may call a route. One on a row, or below it, is its owner's: the conformance suite holds it to that."""
     if is_public(endpoint):

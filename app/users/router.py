@@ -6,6 +6,7 @@ from typing import Annotated
 from fastapi import Query, Request
 from sqlalchemy import select
 
+from app.api_keys.models import revoke_keys
 from app.auth.dependencies import Superuser
 from app.auth.models import User, end_sessions, keep_a_superuser
 from app.auth.schemas import UserResponse
@@ -37,11 +38,12 @@ async def get_user(account: AccountRow) -> Row:
 async def update_user(
     account: LockedAccount, body: UserUpdate, actor: Superuser, request: Request, db: DbSession
 ) -> User:
-    """Activate or deactivate an account, make or unmake a superuser; a deactivated one is signed out at once."""
+    """Activate or deactivate an account, make or unmake a superuser; a deactivated one loses its sessions and keys."""
     body.apply_to(account)
     await keep_a_superuser(db)
     if not account.is_active:
         await end_sessions(db, account.id)
+        await revoke_keys(db, account.id)
     changes = body.model_dump(exclude_unset=True)
     audit.record(db, request, "account_changed", user_id=account.id, actor_id=actor.id, **changes)
     return account

@@ -8,9 +8,10 @@ from typing import Any
 
 from fastapi import FastAPI
 from httpx2 import AsyncClient, Response
-from sqlalchemy import update
+from sqlalchemy import select, update
 
 from app.auth.models import User
+from app.core.idempotency import IdempotencyKey
 from app.core.policy import undeclared_routes
 from tests import factories
 from tests.rows import API, Operation, Rows
@@ -80,6 +81,22 @@ async def check_signed_in(world: World, operation: Operation) -> None:
         response = await http.request(operation.method, url, json=body)
         assert response.status_code == 401, f"{operation} answers {response.status_code} to {who}"
         assert response.headers["WWW-Authenticate"] == "Bearer"
+
+
+async def check_api_keys(world: World, operation: Operation) -> None:
+    """A key goes as far as its scope, and nowhere where a signed-in device is needed."""
+    make = factories.superuser if operation.policy == "superuser" else factories.user
+    for scope in ("read", "write"):
+        owner = await make(world.app)
+        http = factories.client(world.app, (await factories.key(owner, scope=scope))["key"])
+        response = await world.call(http, operation, await world.url(operation.path, owner), owner)
+        told = f"{operation} answers {response.status_code} to a key that may {scope}: {response.text}"
+        if scope == "read" and operation.method != "GET":
+            assert (response.status_code, "may only read" in response.text) == (403, True), told
+        elif operation.needs_a_session:
+            assert (response.status_code, "signed-in session" in response.text) == (403, True), told
+        else:
+            assert response.is_success or (world.is_an_action(operation) and response.status_code in (409, 422)), told
 
 
 async def check_superusers_only(world: World, operation: Operation) -> None:
@@ -257,6 +274,21 @@ async def check_idempotency_key(world: World, operation: Operation) -> None:
     assert "Idempotency-Key" in different.text, f"{operation} does not tell that the key was used"
     row = await owner.http.get(f"{collection}/{first.json()['id']}")
     assert (row.json(), row.headers["ETag"]) == (first.json(), first.headers["ETag"]), f"{operation} told another row"
+
+
+async def check_nothing_is_stored(world: World, operation: Operation) -> None:
+    """An answer that shows a secret: a key changes nothing, and what was shown is not shown again."""
+    owner = await factories.user(world.app)
+    collection = await world.url(operation.path, owner)
+    body = await world.body("POST", operation.path, owner) or {}
+    headers = {"Idempotency-Key": str(uuid.uuid4())}
+    first = await owner.http.post(collection, json=body, headers=headers)
+    again = await owner.http.post(collection, json=body, headers=headers)
+    assert first.status_code == again.status_code == 201, f"{operation}: {first.status_code}, {again.status_code}"
+    assert first.json()["id"] != again.json()["id"], f"{operation} repeats an answer that shows a secret"
+    assert "ETag" not in first.headers, f"{operation} gives what no GET does an ETag"
+    stored = await world.app.state.database.read.count(select(IdempotencyKey))
+    assert stored == 0, f"{operation} stores an answer that shows a secret"
 
 
 async def _count(owner: factories.Actor, collection: str) -> int:

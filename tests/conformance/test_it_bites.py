@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends, FastAPI, Query, Request
 from pydantic import BaseModel
 from sqlalchemy import select
 
-from app.auth.dependencies import CurrentUser, Identity, bearer_token, current_user
+from app.auth.dependencies import CurrentUser, Identity, bearer_token, session_user, signed_in_user
 from app.auth.models import User
 from app.core.database import DbSession, ReadSession, Row
 from app.core.errors import NotFound, Unauthorized
@@ -280,8 +280,31 @@ async def lax_user(
 
 async def test_believing_a_dead_sessions_token(broken: Callable[..., World]) -> None:
     world = broken()
-    world.app.dependency_overrides[current_user] = lax_user
+    world.app.dependency_overrides[signed_in_user] = lax_user
     await bites(world, matrix.check_signed_in, "GET", "", "answers 200 to a deactivated user")
+
+
+async def test_letting_a_key_write_that_may_only_read(broken: Callable[..., World]) -> None:
+    world = broken()
+
+    async def unscoped(request: Request, token: Annotated[str, Depends(bearer_token)], read: ReadSession) -> Identity:
+        get = Request({**request.scope, "method": "GET"}, request.receive)
+        return await signed_in_user(get, token, read)
+
+    world.app.dependency_overrides[signed_in_user] = unscoped
+    await bites(world, matrix.check_api_keys, "POST", "", "answers 201 to a key that may read")
+
+
+async def test_letting_a_key_manage_keys(broken: Callable[..., World]) -> None:
+    world = broken()
+
+    async def anybody(user: CurrentUser) -> Identity:
+        return user
+
+    world.app.dependency_overrides[session_user] = anybody
+    operation = world.operations[("GET", "/api/v1/api-keys")]
+    with pytest.raises(AssertionError, match="answers 200 to a key that may read"):
+        await matrix.check_api_keys(world, operation)
 
 
 async def test_letting_users_administer(broken: Callable[..., World]) -> None:

@@ -48,13 +48,18 @@ async def test_the_document_tells_what_to_expect(world: World, operation: Operat
     assert "503" in responses
     headers = world.operation(operation.method, operation.path).get("parameters", [])
     takes_key = "Idempotency-Key" in [header["name"] for header in headers]
-    assert takes_key is (operation.method == "POST" and operation.policy != "public")
+    assert takes_key is (operation.method == "POST" and operation.policy != "public" and operation.may_be_stored)
     assert ("412" in responses) is (operation.method in ("PUT", "PATCH", "DELETE"))
 
 
 @each(SIGNED_IN)
 async def test_only_the_signed_in(world: World, operation: Operation) -> None:
     await matrix.check_signed_in(world, operation)
+
+
+@each(SIGNED_IN)
+async def test_api_keys(world: World, operation: Operation) -> None:
+    await matrix.check_api_keys(world, operation)
 
 
 @each([operation for operation in ALL if operation.policy == "superuser"])
@@ -101,7 +106,8 @@ async def test_etags(world: World, operation: Operation) -> None:
 
 @each([operation for operation in USERS if operation.method == "POST" and ("GET", operation.path) in LISTED])
 async def test_idempotency_keys(world: World, operation: Operation) -> None:
-    await matrix.check_idempotency_key(world, operation)
+    check = matrix.check_idempotency_key if operation.may_be_stored else matrix.check_nothing_is_stored
+    await check(world, operation)
 
 
 @each([operation for operation in ALL if operation.method in ("POST", "PUT", "PATCH") and operation.route.body_field])

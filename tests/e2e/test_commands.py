@@ -38,12 +38,16 @@ async def test_create_superuser(empty_database: str, tmp_path: Path) -> None:
         answer = client.post(f"{API}/auth/login", json={"email": "admin@example.com", "password": PASSWORD})
         client.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
         assert client.get(f"{API}/users").json()[0]["is_superuser"] is True
+        key = client.post(f"{API}/api-keys", json={"name": "x"}).json()["key"]
+        by_key = {"Authorization": f"Bearer {key}"}
+        assert client.get(f"{API}/users", headers=by_key).status_code == 200
         # An account that exists gets the new password, and whoever had it is signed out.
         typed = "another password\n" * 2
         asked = await to_thread.run_sync(lambda: CliRunner().invoke(cli, words, env=env, input=typed))
         assert asked.exit_code == 0
         assert "another password" not in asked.output
         assert client.get(f"{API}/users").status_code == 401
+        assert client.get(f"{API}/users", headers=by_key).status_code == 401
 
 
 @pytest.mark.parametrize(
