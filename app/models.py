@@ -1,7 +1,8 @@
 """Every feature's models, sorted: the only import that Alembic needs."""
 
 from app.api_keys.models import ApiKey
-from app.auth.models import AccountToken, AuthSession, RefreshToken, User
+from app.auth.models import AccountToken, AuthSession, RefreshToken, SignInChallenge, User
+from app.auth.second_factor.models import RecoveryCode, SecondFactor
 from app.core.audit import AuditEvent
 from app.core.idempotency import IdempotencyKey
 from app.core.jobs.outbox import OutboxJob

@@ -63,8 +63,22 @@ class AccountToken(Base):
     expires_at: Mapped[datetime] = mapped_column(index=True)
 
 
+class SignInChallenge(BelongsToUser, Base):
+    """A sign-in whose password was right, and which waits for the second factor."""
+
+    __tablename__ = "sign_in_challenges"
+
+    token_hash: Mapped[str] = mapped_column(String(64), primary_key=True, sort_order=-2)
+    guesses: Mapped[int] = mapped_column(default=0)
+    expires_at: Mapped[datetime] = mapped_column(index=True)
+
+
 async def end_sessions(db: AsyncSession, user_id: int, *, keep: UUID | None = None) -> None:
-    """Sign a user's devices out, all but the one to keep; their tokens are dead when the transaction commits."""
+    """Sign a user's devices out, all but the one to keep; their tokens are dead when the transaction commits.
+
+    A sign-in that waits for its second factor is over too: its password may be the old one.
+    """
+    await db.execute(delete(SignInChallenge).where(SignInChallenge.user_id == user_id))
     statement = delete(AuthSession).where(AuthSession.user_id == user_id)
     if keep is not None:
         statement = statement.where(AuthSession.id != keep)

@@ -18,6 +18,7 @@ from app.auth.recovery import router as recovery
 from app.auth.schemas import (
     AccountDelete,
     AccountUpdate,
+    ChallengeResponse,
     Credentials,
     Refresh,
     SessionQuery,
@@ -25,14 +26,15 @@ from app.auth.schemas import (
     TokenResponse,
     UserResponse,
 )
+from app.auth.second_factor.router import router as second_factor
 from app.auth.sessions import refresh_session
 from app.auth.tasks import send_account_changed, send_verification
 from app.core import audit
 from app.core.config import AppSettings
-from app.core.database import DbSession, Reader, ReadSession, Row, utcnow
+from app.core.database import DbSession, ReadSession, Row, utcnow
 from app.core.errors import Conflict, Forbidden, Unauthorized
 from app.core.etag import IfMatch
-from app.core.hashing import Hasher, PasswordHasher
+from app.core.hashing import Hasher
 from app.core.jobs import enqueue
 from app.core.ownership import lock_row
 from app.core.pagination import Page
@@ -54,8 +56,10 @@ async def register(body: Credentials, request: Request, db: DbSession, hasher: H
 
 @router.post("/login")
 @public
-async def login(body: Credentials, request: Request, db: DbSession, read: ReadSession, hasher: Hasher) -> TokenResponse:
-    """Sign in with a JSON body."""
+async def login(
+    body: Credentials, request: Request, db: DbSession, read: ReadSession, hasher: Hasher
+) -> TokenResponse | ChallengeResponse:
+    """Sign in with a JSON body. An account with a second factor is asked for it, and answers a second request."""
     return await service.sign_in(db, read, hasher, request, body.email, body.password.get_secret_value())
 
 
@@ -68,12 +72,18 @@ async def token(
     read: ReadSession,
     hasher: Hasher,
 ) -> TokenResponse:
-    """Sign in with OAuth2's password form, as the docs' Authorize button does; the username is the email."""
+    """Sign in with OAuth2's password form, as the docs' Authorize button does; the username is the email.
+
+    The form has no place for a second factor: an account that has one is 403 here, and signs in at /auth/login.
+    """
     try:
         email = normalize_email(form.username)
     except PydanticCustomError:
         raise Unauthorized(service.WRONG_CREDENTIALS) from None
-    return await service.sign_in(db, read, hasher, request, email, form.password)
+    answer = await service.sign_in(db, read, hasher, request, email, form.password)
+    if isinstance(answer, ChallengeResponse):
+        raise Forbidden("Not authorized: this account has a second factor, sign in with POST /api/v1/auth/login")
+    return answer
 
 
 @router.post("/refresh")
@@ -108,13 +118,13 @@ async def update_me(
     if_match: IfMatch,
 ) -> User:
     """Change your email or password, which signs your other devices out; a new email is to be verified again."""
-    known_hash = await _verify(read, hasher, user, body.current_password.get_secret_value())
+    known_hash = await service.verify_own_password(read, hasher, user, body.current_password.get_secret_value())
     new_hash = None
     if "password" in body.model_fields_set:
         password = body.password.get_secret_value()
         check_password(password, body.email or user.email, settings)
         new_hash = await hasher.hash(password)
-    account = await _lock_account(db, user, known_hash)
+    account = await service.lock_account(db, user, known_hash)
     if_match.check(UserResponse, account)
     known_email = account.email
     if "email" in body.model_fields_set and body.email != known_email:
@@ -143,10 +153,10 @@ async def delete_me(
     if_match: IfMatch,
 ) -> None:
     """Delete your account and everything that is yours."""
-    known_hash = await _verify(read, hasher, user, body.password.get_secret_value())
+    known_hash = await service.verify_own_password(read, hasher, user, body.password.get_secret_value())
     if user.is_superuser:
         await lock_superusers(db)
-    account = await _lock_account(db, user, known_hash)
+    account = await service.lock_account(db, user, known_hash)
     if_match.check(UserResponse, account)
     await db.delete(account)
     if user.is_superuser:
@@ -183,16 +193,6 @@ async def end_session(session_id: UUID, user: SessionUser, request: Request, db:
     )
 
 
-async def _verify(read: Reader, hasher: PasswordHasher, user: Identity, password: str) -> str:
-    """The account's hash, when the password is its own. Raises Forbidden when it is not."""
-    account = await read.one(select(User.hashed_password).where(User.id == user.id))
-    if account is None:
-        raise Unauthorized("The session has ended")
-    if not await hasher.verify(password, account.hashed_password):
-        raise Forbidden("Not authorized: the password is wrong")
-    return account.hashed_password
-
-
 async def _changed(
     db: DbSession, request: Request, user: Identity, known_email: str, changed: Literal["email address", "password"]
 ) -> None:
@@ -203,13 +203,5 @@ async def _changed(
     audit.record(db, request, event, user_id=user.id, session_id=user.session_id)
 
 
-async def _lock_account(db: DbSession, user: Identity, known_hash: str) -> User:
-    """The account, unless its password has changed since it was verified."""
-    statement = select(User).where(User.id == user.id, User.hashed_password == known_hash).with_for_update()
-    account = (await db.scalars(statement)).one_or_none()
-    if account is None:
-        raise Unauthorized("The session has ended")
-    return account
-
-
 router.include_router(recovery)
+router.include_router(second_factor)

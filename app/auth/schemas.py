@@ -31,6 +31,14 @@ class TokenResponse(BaseModel):
     refresh_token: str
 
 
+class ChallengeResponse(BaseModel):
+    """The password was right, and is not enough: POST /auth/login/second-factor takes the token and a code."""
+
+    second_factor: Literal["totp"] = "totp"
+    challenge_token: str
+    expires_in: int
+
+
 OpaqueToken = Annotated[SecretStr, Field(min_length=1, max_length=200)]
 
 

@@ -1,25 +1,29 @@
-"""Registering and signing in: what the endpoints and the command line share."""
+"""Registering, signing in and proving it again: what the endpoints and the command line share."""
 
 from fastapi import Request
 from sqlalchemy import select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.auth.models import User
+from app.auth.dependencies import Identity
+from app.auth.models import AuthSession, User
 from app.auth.passwords import check_password
-from app.auth.schemas import TokenResponse
+from app.auth.schemas import ChallengeResponse, TokenResponse
+from app.auth.second_factor.challenges import open_challenge
+from app.auth.second_factor.service import active_factor
 from app.auth.sessions import start_session
 from app.auth.tasks import send_verification
 from app.core import audit
 from app.core.config import Settings
 from app.core.database import Reader, Row
-from app.core.errors import Conflict, Unauthorized
+from app.core.errors import Conflict, Forbidden, Unauthorized
 from app.core.hashing import PasswordHasher
 from app.core.jobs import enqueue
 from app.core.security import needs_rehash
 
 # One answer for an unknown address, a wrong password and a deactivated account (OWASP Authentication Cheat Sheet).
 WRONG_CREDENTIALS = "Incorrect email or password"
+SESSION_ENDED = "The session has ended"
 
 
 async def register(db: AsyncSession, hasher: PasswordHasher, settings: Settings, email: str, password: str) -> User:
@@ -42,8 +46,10 @@ async def register(db: AsyncSession, hasher: PasswordHasher, settings: Settings,
 
 async def sign_in(
     db: AsyncSession, read: Reader, hasher: PasswordHasher, request: Request, email: str, password: str
-) -> TokenResponse:
-    """A new session with its tokens. No connection is held while the password is hashed.
+) -> TokenResponse | ChallengeResponse:
+    """A new session with its tokens, or the question for the second factor.
+
+    No connection is held while the password is hashed.
 
     Raises:
         Unauthorized: whatever is wrong with the credentials.
@@ -51,19 +57,22 @@ async def sign_in(
     user = await read.one(select(User.id, User.email, User.hashed_password, User.is_active).where(User.email == email))
     matches = await hasher.verify(password, user.hashed_password if user else None)
     if user is None or not matches or not user.is_active:
-        await _note_failure(request, user)
+        await note_failure(request, user.id if user else None)
         raise Unauthorized(WRONG_CREDENTIALS)
     new_hash = await hasher.hash(password) if needs_rehash(user.hashed_password, hasher.rounds) else None
     await _lock_unchanged(db, user)
     if new_hash:
         await db.execute(update(User).where(User.id == user.id).values(hashed_password=new_hash))
+    # Asked under the lock: a factor that is turned on meanwhile ends the session or is seen.
+    if await active_factor(db, user.id):
+        return await open_challenge(db, user.id)
     return await start_session(db, user, request)
 
 
-async def _note_failure(request: Request, user: Row | None) -> None:
+async def note_failure(request: Request, user_id: int | None) -> None:
     """In a transaction of its own: the answer is an error. For an unknown address too, so that it takes as long."""
     async with request.app.state.database.sessions.begin() as db:
-        audit.record(db, request, "sign_in_failed", user_id=user.id if user else None)
+        audit.record(db, request, "sign_in_failed", user_id=user_id)
 
 
 async def _lock_unchanged(db: AsyncSession, user: Row) -> None:
@@ -71,3 +80,29 @@ async def _lock_unchanged(db: AsyncSession, user: Row) -> None:
     statement = select(User.hashed_password).where(User.id == user.id, User.is_active).with_for_update()
     if await db.scalar(statement) != user.hashed_password:
         raise Unauthorized(WRONG_CREDENTIALS)
+
+
+async def verify_own_password(read: Reader, hasher: PasswordHasher, user: Identity, password: str) -> str:
+    """The account's hash, when the password is its own. Raises Forbidden when it is not."""
+    account = await read.one(select(User.hashed_password).where(User.id == user.id))
+    if account is None:
+        raise Unauthorized(SESSION_ENDED)
+    if not await hasher.verify(password, account.hashed_password):
+        raise Forbidden("Not authorized: the password is wrong")
+    return account.hashed_password
+
+
+async def lock_account(db: AsyncSession, user: Identity, known_hash: str) -> User:
+    """The account, unless its password has changed since it was verified."""
+    statement = select(User).where(User.id == user.id, User.hashed_password == known_hash).with_for_update()
+    account = (await db.scalars(statement)).one_or_none()
+    if account is None:
+        raise Unauthorized(SESSION_ENDED)
+    return account
+
+
+async def lock_signed_in(db: AsyncSession, user: Identity) -> None:
+    """Locks the account, unless the session has ended since the request began."""
+    await db.execute(select(User.id).where(User.id == user.id).with_for_update())
+    if await db.scalar(select(AuthSession.id).where(AuthSession.id == user.session_id)) is None:
+        raise Unauthorized(SESSION_ENDED)

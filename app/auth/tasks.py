@@ -6,7 +6,7 @@ from typing import Literal
 from sqlalchemy import select
 
 from app.auth.account_tokens import issue
-from app.auth.models import AccountToken, AuthSession, RefreshToken, User
+from app.auth.models import AccountToken, AuthSession, RefreshToken, SignInChallenge, User
 from app.core.cleanup import delete_in_batches
 from app.core.database import utcnow
 from app.core.jobs import Job, periodic, task
@@ -20,6 +20,22 @@ async def send_account_changed(job: Job, to: str, changed: Literal["email addres
     """Tell the address that the account had: whoever did not change it has to know (OWASP ASVS 5.0, 6.3.7)."""
     subject = f"The {changed} of your account was changed"
     await send_mail(job, to=to, subject=subject, template="auth/mails/account_changed", changed=changed)
+
+
+SecondFactorChange = Literal["turned on", "turned off", "given new recovery codes"]
+
+
+@task
+async def send_second_factor_changed(job: Job, to: str, change: SecondFactorChange) -> None:
+    subject = f"The second factor of your account was {change}"
+    await send_mail(job, to=to, subject=subject, template="auth/mails/second_factor_changed", change=change)
+
+
+@task
+async def send_codes_guessed(job: Job, to: str) -> None:
+    """Whoever comes as far as guessing codes knows the password (OWASP ASVS 5.0, 6.3.5)."""
+    subject = "Somebody entered wrong codes for your account"
+    await send_mail(job, to=to, subject=subject, template="auth/mails/codes_guessed")
 
 
 @task
@@ -70,3 +86,8 @@ async def delete_used_refresh_tokens(job: Job) -> None:
 @periodic(every=timedelta(hours=1))
 async def delete_expired_account_tokens(job: Job) -> None:
     await delete_in_batches(job.database, AccountToken, AccountToken.expires_at < utcnow())
+
+
+@periodic(every=timedelta(hours=1))
+async def delete_expired_challenges(job: Job) -> None:
+    await delete_in_batches(job.database, SignInChallenge, SignInChallenge.expires_at < utcnow())

@@ -119,6 +119,17 @@ def create_superuser(
     run(email, password, as_json)
 
 
+@cli.command("reset-second-factor")
+def reset_second_factor(
+    email: Annotated[str, typer.Option(help="The account's address.")],
+    as_json: Json = False,
+) -> None:
+    """Turn off the second factor of somebody who lost it; they are signed out, and told by mail."""
+    from app.cli.second_factor import run
+
+    run(email, as_json)
+
+
 @cli.command(no_args_is_help=True)
 def add(
     name: Annotated[str, typer.Argument(help="The entity: Todo.")],

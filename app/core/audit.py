@@ -25,6 +25,9 @@ Event = Literal[
     "password_reset",
     "email_changed",
     "email_verified",
+    "second_factor_on",
+    "second_factor_off",
+    "recovery_codes_renewed",
     "account_changed",
     "account_deleted",
 ]

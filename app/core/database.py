@@ -7,10 +7,10 @@ import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from types import SimpleNamespace
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 from fastapi import Depends, Request
-from sqlalchemy import MetaData, Select, event, func, select
+from sqlalchemy import CursorResult, Delete, MetaData, Select, Update, event, func, select
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.orm import DeclarativeBase
 
@@ -169,6 +169,12 @@ def _prepare_sqlite(engine: AsyncEngine, *, read_only: bool) -> None:
         def begin(connection: Any) -> None:
             # A writer that starts as a reader can find the file changed and fail at once, without waiting.
             connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+async def rows_changed(db: AsyncSession, statement: Update | Delete) -> int:
+    """How many rows an UPDATE or DELETE found: of N that want to use a row up at once one hears 1, the others 0."""
+    result = await db.execute(statement.execution_options(synchronize_session=False))
+    return cast("CursorResult[Any]", result).rowcount
 
 
 async def get_db(request: Request) -> AsyncIterator[AsyncSession]:

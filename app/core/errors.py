@@ -75,6 +75,15 @@ class ContentTooLarge(AppError):
     default = "The body is too large"
 
 
+class TooManyRequests(AppError):
+    status = 429
+    default = "Too many requests, try again later"
+
+    def __init__(self, retry_after: int, detail: Any = None) -> None:
+        super().__init__(detail)
+        self.headers = {**(self.headers or {}), "Retry-After": str(retry_after)}  # seconds (RFC 6585, 4)
+
+
 class Unavailable(AppError):
     status = 503
     default = "Temporarily unavailable, try again"

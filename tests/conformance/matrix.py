@@ -285,7 +285,7 @@ async def check_nothing_is_stored(world: World, operation: Operation) -> None:
     first = await owner.http.post(collection, json=body, headers=headers)
     again = await owner.http.post(collection, json=body, headers=headers)
     assert first.status_code == again.status_code == 201, f"{operation}: {first.status_code}, {again.status_code}"
-    assert first.json()["id"] != again.json()["id"], f"{operation} repeats an answer that shows a secret"
+    assert first.json() != again.json(), f"{operation} repeats an answer that shows a secret"
     assert "ETag" not in first.headers, f"{operation} gives what no GET does an ETag"
     stored = await world.app.state.database.read.count(select(IdempotencyKey))
     assert stored == 0, f"{operation} stores an answer that shows a secret"

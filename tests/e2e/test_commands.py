@@ -4,9 +4,11 @@ import json
 import socket
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 from anyio import to_thread
+from pyotp import TOTP
 from typer.testing import CliRunner
 
 from app.cli import cli
@@ -144,3 +146,29 @@ def test_an_old_python_is_told(tmp_path: Path) -> None:
         assert said.startswith("Groundwork needs Python 3.11 or newer;")
         assert "Python 3.10.13" in said
         assert f"make {target} PYTHON=python3.12" in said
+
+
+async def test_reset_second_factor(empty_database: str, tmp_path: Path) -> None:
+    env = processes.safe(empty_database)
+    email = "lost@example.com"
+
+    async def app(*words: str) -> tuple[int, dict[str, Any]]:
+        run = await to_thread.run_sync(lambda: CliRunner().invoke(cli, [*words, "--json"], env=env))
+        return run.exit_code, json.loads(run.stdout) if run.exit_code == 0 else {"error": str(run.exception)}
+
+    reset = ["reset-second-factor", "--email", "Lost@Example.com"]
+    await app("create-superuser", "--email", email, "--password", PASSWORD)
+    with processes.server(tmp_path, env) as server, server.client() as client:
+        credentials = {"email": email, "password": PASSWORD}
+        tokens = client.post(f"{API}/auth/login", json=credentials).json()
+        client.headers["Authorization"] = f"Bearer {tokens['access_token']}"
+        secret = client.post(f"{API}/auth/second-factor", json={"password": PASSWORD}).json()["secret"]
+        confirmed = client.post(f"{API}/auth/second-factor/confirm", json={"code": TOTP(secret).now()})
+        assert confirmed.status_code == 200
+        assert "challenge_token" in client.post(f"{API}/auth/login", json=credentials).json()
+        assert await app(*reset) == (0, {"ok": True, "email": email, "next": []})
+        assert client.get(f"{API}/auth/me").status_code == 401  # whoever has the telephone is out
+        assert "access_token" in client.post(f"{API}/auth/login", json=credentials).json()
+    for address in (email, "nobody@example.com"):
+        code, document = await app("reset-second-factor", "--email", address)
+        assert (code, document) == (1, {"error": "there is no account of that address with a second factor"})

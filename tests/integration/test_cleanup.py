@@ -8,8 +8,8 @@ import pytest
 from fastapi import FastAPI
 from sqlalchemy import insert, inspect, select
 
-from app.auth.models import AuthSession
-from app.auth.tasks import delete_expired_sessions
+from app.auth.models import AuthSession, SignInChallenge
+from app.auth.tasks import delete_expired_challenges, delete_expired_sessions
 from app.core.cleanup import (
     BATCH,
     KEEP_ANSWERS,
@@ -36,6 +36,12 @@ def sessions(user_id: int, expires_at: datetime, count: int) -> list[dict[str, A
     ]
 
 
+def challenges(user_id: int, expires_at: datetime, count: int) -> list[dict[str, Any]]:
+    return [
+        {"token_hash": uuid4().hex, "user_id": user_id, "guesses": 0, "expires_at": expires_at} for _ in range(count)
+    ]
+
+
 def answers(user_id: int, created_at: datetime, count: int) -> list[dict[str, Any]]:
     row = {"user_id": user_id, "fingerprint": "", "status": 201, "body": "{}", "created_at": created_at}
     return [row | {"key": uuid4().hex} for _ in range(count)]
@@ -52,6 +58,12 @@ CASES = {
         AuthSession,
         lambda user_id: sessions(user_id, utcnow() - A_MOMENT, MANY),
         lambda user_id: sessions(user_id, utcnow() + A_MOMENT, 2),
+    ),
+    "challenges": (
+        delete_expired_challenges,
+        SignInChallenge,
+        lambda user_id: challenges(user_id, utcnow() - A_MOMENT, MANY),
+        lambda user_id: challenges(user_id, utcnow() + A_MOMENT, 2),
     ),
     "answers": (
         delete_old_answers,
@@ -81,7 +93,8 @@ async def test_what_is_of_no_more_use_is_deleted(app: FastAPI, user: Actor, case
         await db.execute(insert(model), old(user.id))
         await db.execute(insert(model), to_stay)
         enqueue(db, task)
-    column: Any = AuthSession.id if model is AuthSession else inspect(model).attrs["key"]
+    column: Any = {AuthSession: AuthSession.id, SignInChallenge: SignInChallenge.token_hash}.get(model)
+    column = inspect(model).attrs["key"] if column is None else column
 
     async def done() -> bool:
         mine = select(OutboxJob).where(OutboxJob.task == task.name, OutboxJob.state == DONE)

@@ -32,8 +32,8 @@ class Taken:
 
     @cached_property
     def _modules(self) -> dict[str, ast.Module]:
-        paths = [*self.root.glob("app/*/*.py"), *self.root.glob("app/core/*.py")]
-        return {path.relative_to(self.root).as_posix(): parse(path) for path in sorted(set(paths))}
+        paths = sorted(self.root.glob("app/*/**/*.py"))
+        return {path.relative_to(self.root).as_posix(): parse(path) for path in paths}
 
     @cached_property
     def _classes(self) -> dict[str, str]:
