@@ -20,6 +20,7 @@ from app.core.logs import configure_logging
 from app.core.metrics import RequestMetrics
 from app.core.middleware import add_middleware
 from app.core.migrations import prepare
+from app.core.rate_limit import open_counters
 from app.health.router import router as health
 
 
@@ -40,6 +41,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.database = Database(settings)
     app.state.metrics = RequestMetrics()
     app.state.key_uses = KeyUses()
+    app.state.counters = open_counters(settings)
     add_error_handlers(app)
     add_middleware(app, settings, app.state.metrics)
     app.include_router(health)
@@ -59,6 +61,7 @@ async def _lifespan(app: FastAPI) -> AsyncGenerator[None]:
             yield
     finally:
         app.state.hasher.close()
+        await app.state.counters.close()
         await app.state.database.close()
 
 

@@ -20,7 +20,13 @@ _numbers = itertools.count(1)
 
 def settings(**values: Any) -> Settings:
     """Settings that read neither the environment nor `.env`."""
-    defaults = {"environment": "test", "secret_key": SECRET, "bcrypt_rounds": 4, "log_level": "WARNING"}
+    defaults = {
+        "environment": "test",
+        "secret_key": SECRET,
+        "bcrypt_rounds": 4,
+        "log_level": "WARNING",
+        "rate_limit_enabled": False,
+    }
     return Settings.model_validate(Settings.model_construct().model_dump() | defaults | values)
 
 
@@ -33,9 +39,9 @@ def header(name: str, value: str | bytes) -> dict[bytes, bytes]:
     return {name.encode(): value if isinstance(value, bytes) else value.encode()}
 
 
-def client(app: FastAPI, token: str | None = None) -> AsyncClient:
+def client(app: FastAPI, token: str | None = None, *, address: str = "127.0.0.1") -> AsyncClient:
     headers = {"Authorization": f"Bearer {token}"} if token else {}
-    return AsyncClient(transport=ASGITransport(app), base_url="http://test", headers=headers)
+    return AsyncClient(transport=ASGITransport(app, client=(address, 123)), base_url="http://test", headers=headers)
 
 
 @dataclass

@@ -38,7 +38,8 @@ def environment(**variables: str) -> dict[str, str]:
 
 def safe(database_url: str, **variables: str) -> dict[str, str]:
     """The environment of a quick and quiet server."""
-    return environment(DATABASE_URL=database_url, SECRET_KEY=SECRET, ENVIRONMENT="test", BCRYPT_ROUNDS="4", **variables)
+    quick = {"ENVIRONMENT": "test", "SECRET_KEY": SECRET, "BCRYPT_ROUNDS": "4", "RATE_LIMIT_ENABLED": "false"}
+    return environment(DATABASE_URL=database_url, **quick | variables)
 
 
 def command(*words: str, folder: Path, env: dict[str, str], stdin: str = "") -> subprocess.CompletedProcess[str]:

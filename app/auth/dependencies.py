@@ -21,10 +21,14 @@ from app.core.config import AppSettings
 from app.core.database import Reader, ReadSession, utcnow
 from app.core.errors import Forbidden, Unauthorized
 from app.core.policy import authenticates, for_sessions, for_superusers
+from app.core.rate_limit import RateLimit, enforce
 from app.core.security import hash_token, read_access_token
 
 READING = ("GET", "HEAD")
 ACCOUNT = (User.id, User.email, User.is_active, User.is_superuser, User.created_at, User.email_verified_at)
+
+# For what needs no signing in and is worth trying often: each address, at each such route.
+LIMITED_BY_ADDRESS = Depends(RateLimit(lambda settings: settings.rate_limit_auth))
 
 bearer_token = OAuth2PasswordBearer("/api/v1/auth/token", auto_error=False)
 
@@ -54,6 +58,7 @@ async def signed_in_user(
     request.state.user_id = identity.id
     if identity.key_scope not in (None, WRITE) and request.method not in READING:
         raise Forbidden("Not authorized: the key may only read")
+    await enforce(request, "user", request.app.state.settings.rate_limit_user, str(identity.id))
     await idempotency.refuse_repeated(request, identity.id, read)
     return identity
 
@@ -98,6 +103,11 @@ async def current_user(user: SignedInUser, settings: AppSettings) -> Identity:
 
 
 CurrentUser = Annotated[Identity, Depends(current_user)]
+
+
+async def user_id(user: CurrentUser) -> int:
+    """For limits of each user: `RateLimit("10/hour", by=user_id)`."""
+    return user.id
 
 
 @for_sessions

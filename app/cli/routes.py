@@ -1,4 +1,4 @@
-"""`app routes`: every route, who may call it, and how much one request may ask for."""
+"""`app routes`: every route, who may call it, how often, and how much one request may ask for."""
 
 from collections.abc import Iterator
 
@@ -8,9 +8,11 @@ from fastapi.routing import RouteContext, iter_route_contexts
 
 from app.cli.checks.application import application
 from app.cli.report import say
+from app.core.config import Settings
 from app.core.middleware import MAX_BODY_BYTES
 from app.core.pagination import MAX_LIMIT, ListQuery
 from app.core.policy import is_declared, is_public, policy_of
+from app.core.rate_limit import rate_limits_of
 
 COLUMNS = ("method", "path", "policy", "limit", "feature")
 
@@ -27,7 +29,7 @@ def _routes(app: FastAPI) -> Iterator[dict[str, str]]:
                 "method": method,
                 "path": route.path or "",
                 "policy": _policy(route),
-                "limit": _limit(route),
+                "limit": ", ".join(_limits(route, app.state.settings)) or "-",
                 "feature": _feature(route),
                 "name": route.name or "",
             }
@@ -42,13 +44,16 @@ def _policy(route: RouteContext) -> str:
     return policy_of(route.endpoint, dependant, route.path or "")
 
 
-def _limit(route: RouteContext) -> str:
-    limits = []
-    if any(_is_list(dependant) for dependant in _dependants(getattr(route, "dependant", None))):
-        limits.append(f"{MAX_LIMIT} rows")
+def _limits(route: RouteContext, settings: Settings) -> Iterator[str]:
+    dependant = getattr(route, "dependant", None)
+    if any(_is_list(part) for part in _dependants(dependant)):
+        yield f"{MAX_LIMIT} rows"
     if getattr(route, "body_field", None):
-        limits.append(f"{MAX_BODY_BYTES / 2**20:g} MiB")
-    return ", ".join(limits) or "-"
+        yield f"{MAX_BODY_BYTES / 2**20:g} MiB"
+    if settings.rate_limit_enabled and dependant is not None:
+        yield from (limit.describe(settings) for limit in rate_limits_of(dependant))
+        if not is_public(route.endpoint) and is_declared(route.endpoint, dependant):
+            yield f"{settings.rate_limit_user} by user"
 
 
 def _dependants(dependant: Dependant | None) -> Iterator[Dependant]:

@@ -3,6 +3,7 @@
 import json
 import re
 import secrets
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -14,6 +15,7 @@ from pydantic_settings import SettingsError as SourceError
 from sqlalchemy.engine import URL
 
 from app.core.database_url import async_url
+from app.core.quota import parse_limits
 from app.core.service_url import is_sender, require_address
 
 ENV_FILE = Path(".env")
@@ -26,6 +28,7 @@ MIN_PRODUCTION_BCRYPT_ROUNDS = 10  # OWASP Password Storage Cheat Sheet
 
 List = Annotated[list[str], NoDecode]
 SecretList = Annotated[list[SecretStr], NoDecode]
+LIMITS = "10/minute, or several: 10/minute,100/hour"
 
 
 class SettingsError(SystemExit):
@@ -70,6 +73,13 @@ class Settings(BaseSettings):
     allowed_hosts: List = Field([], description="host names with commas between: api.example.com,*.example.com")
     forwarded_allow_ips: str = Field("127.0.0.1", description="the proxies' addresses or networks: 10.0.0.0/8")
 
+    rate_limit_enabled: bool = Field(True, description="true or false")
+    rate_limit_user: str = Field("600/minute", description=LIMITS)
+    rate_limit_auth: str = Field("60/minute", description=LIMITS)
+    login_limit_account: str = Field("5/minute,20/hour", description=LIMITS)
+    login_limit_address: str = Field("20/minute,100/hour", description=LIMITS)
+    redis_url: str = Field("", repr=False, description="redis://:password@host:6379/0, or rediss://")
+
     celery_broker_url: str = Field(
         "", repr=False, description="amqp://user:password@host/vhost, or redis://host:6379/0; amqps and rediss too"
     )
@@ -101,6 +111,26 @@ class Settings(BaseSettings):
     @classmethod
     def _known_database(cls, value: str) -> str:
         async_url(value)
+        return value
+
+    @field_validator("forwarded_allow_ips")
+    @classmethod
+    def _addresses(cls, value: str) -> str:
+        """What is no address the server would compare as text, and nobody would be behind that proxy."""
+        for part in value.split(",") if value.strip() != "*" else ():
+            ip_network(part.strip())
+        return value
+
+    @field_validator("rate_limit_user", "rate_limit_auth", "login_limit_account", "login_limit_address")
+    @classmethod
+    def _limits(cls, value: str) -> str:
+        parse_limits(value)
+        return value
+
+    @field_validator("redis_url")
+    @classmethod
+    def _known_redis(cls, value: str) -> str:
+        require_address(value, ("redis", "rediss"))
         return value
 
     @field_validator("celery_broker_url")
@@ -161,6 +191,10 @@ class Settings(BaseSettings):
             faults.append(
                 "ALLOWED_ORIGINS: * lets every website use your users' credentials. " + _right("allowed_origins")
             )
+        if self._believes_everybody:
+            faults.append(
+                "FORWARDED_ALLOW_IPS: * believes whatever address a client makes up. " + _right("forwarded_allow_ips")
+            )
         if self.bcrypt_rounds < MIN_PRODUCTION_BCRYPT_ROUNDS:
             faults.append(f"BCRYPT_ROUNDS: must be {MIN_PRODUCTION_BCRYPT_ROUNDS} or more in production")
         if self.web_concurrency > 1 and self.url.get_backend_name() == "sqlite":
@@ -169,6 +203,12 @@ class Settings(BaseSettings):
                 "Set it to 1, or DATABASE_URL to PostgreSQL or MySQL"
             )
         return faults
+
+    @property
+    def _believes_everybody(self) -> bool:
+        """With everybody trusted, the server takes the leftmost of X-Forwarded-For, which the client wrote."""
+        networks = self.forwarded_allow_ips.split(",")
+        return any(network.strip() == "*" or network.strip().endswith("/0") for network in networks)
 
     @property
     def url(self) -> URL:

@@ -17,13 +17,24 @@ from app.core.config import Settings
 from app.core.errors import AppError, ContentTooLarge, RequestTimeout, render
 from app.core.logs import request_id
 from app.core.metrics import RequestMetrics
+from app.core.quota import POLICY_HEADER, STATE_HEADER
+from app.core.rate_limit import rate_limit_headers
 
 logger = logging.getLogger("app.access")
 
 MAX_BODY_BYTES = 1024 * 1024
 BODY_TIMEOUT_S = 30.0  # 35 KB a second for the largest
 SAFE_REQUEST_ID = re.compile(r"[A-Za-z0-9-]{1,64}")
-EXPOSED_HEADERS = ["ETag", "Link", "Location", "Retry-After", "X-Request-ID", "X-Total-Count"]
+EXPOSED_HEADERS = [
+    "ETag",
+    "Link",
+    "Location",
+    POLICY_HEADER,
+    STATE_HEADER,
+    "Retry-After",
+    "X-Request-ID",
+    "X-Total-Count",
+]
 
 
 def add_middleware(app: FastAPI, settings: Settings, metrics: RequestMetrics) -> None:
@@ -70,7 +81,9 @@ class Requests:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                MutableHeaders(scope=message).append("X-Request-ID", identifier)
+                headers = MutableHeaders(scope=message)
+                headers.append("X-Request-ID", identifier)
+                headers.update(rate_limit_headers(scope))
             await send(message)
 
         try:

@@ -20,12 +20,14 @@ from app.core.errors import (
     Forbidden,
     NotFound,
     PreconditionFailed,
+    TooManyRequests,
     Unauthorized,
     Unavailable,
     documented,
 )
 from app.core.etag import etag_of
 from app.core.policy import is_declared, is_public
+from app.core.rate_limit import rate_limits_of
 from app.core.retries import retried
 from app.core.schemas import RowSchema
 from app.core.strict_json import StrictRequest
@@ -40,6 +42,8 @@ class Route(APIRoute):
         super().__init__(path, endpoint, **options)
         if not is_declared(endpoint, self.dependant):
             raise RuntimeError(f"{path}: {self.name} neither takes CurrentUser or Superuser nor says @public")
+        if not is_public(endpoint) or any(rate_limits_of(self.dependant)):
+            self.responses = documented(TooManyRequests) | self.responses
 
     def get_route_handler(self) -> Callable[[Request], Any]:
         handle = super().get_route_handler()

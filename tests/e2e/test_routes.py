@@ -49,6 +49,20 @@ def test_a_route_is_a_line(line: str) -> None:
     assert line in [" ".join(said.split()) for said in run.stdout.splitlines()]
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        "POST /api/v1/auth/login public 1 MiB, 60/minute by address auth",
+        "GET /api/v1/items/{item_id} owner 600/minute by user examples",
+        "GET /api/v1/items user 100 rows, 600/minute by user examples",
+        "GET /health/ready public - health",
+    ],
+)
+def test_how_often_a_route_may_be_called_is_told(line: str) -> None:
+    run = CliRunner().invoke(cli, ["routes"], env=UNREACHABLE | {"RATE_LIMIT_ENABLED": "true"})
+    assert line in [" ".join(said.split()) for said in run.stdout.splitlines()]
+
+
 def test_the_table_is_aligned() -> None:
     head, *lines = CliRunner().invoke(cli, ["routes"], env=UNREACHABLE).stdout.splitlines()
     assert head.split() == ["METHOD", "PATH", "POLICY", "LIMIT", "FEATURE"]

@@ -9,6 +9,7 @@ import pytest
 from app.core.config import Settings, SettingsError, load_settings
 from app.core.database import Database
 from app.core.database_url import async_url
+from app.core.rate_limit import open_counters
 from tests.factories import SECRET, settings
 
 ROOT = Path(__file__).parents[2]
@@ -54,6 +55,15 @@ def faults(environment: pytest.MonkeyPatch, **variables: str) -> list[str]:
         ("CELERY_BROKER_URL", "oracle://queue", "amqp://user:password@host/vhost, or redis://host:6379/0"),
         ("CELERY_BROKER_URL", "amqp://", "amqp://user:password@host/vhost, or redis://host:6379/0"),
         ("CELERY_BROKER_URL", "redis://host:port", "amqp://user:password@host/vhost, or redis://host:6379/0"),
+        ("REDIS_URL", "localhost:6379", "redis://:password@host:6379/0"),
+        ("REDIS_URL", "redis://", "redis://:password@host:6379/0"),
+        ("RATE_LIMIT_USER", "many", "10/minute,100/hour"),
+        ("RATE_LIMIT_AUTH", "0/minute", "10/minute,100/hour"),
+        ("LOGIN_LIMIT_ACCOUNT", "5/fortnight", "10/minute,100/hour"),
+        ("LOGIN_LIMIT_ADDRESS", "5", "10/minute,100/hour"),
+        ("FORWARDED_ALLOW_IPS", "proxy.example.com", "10.0.0.0/8"),
+        ("FORWARDED_ALLOW_IPS", "10.0.0.1/8", "10.0.0.0/8"),  # the server would compare it as text
+        ("FORWARDED_ALLOW_IPS", "127.0.0.1,*", "10.0.0.0/8"),
         ("SMTP_URL", "mail.example.com", "smtp://host:587"),
         ("FRONTEND_URL", "app.example.com", "https://app.example.com"),
         ("SECRET_KEY_PREVIOUS", "short", "keys that SECRET_KEY had before"),
@@ -89,6 +99,9 @@ def test_every_fault_is_told_at_once(environment: pytest.MonkeyPatch) -> None:
         ({"SECRET_KEY": SECRET, "DEBUG": "true"}, "DEBUG: must be false"),
         ({"SECRET_KEY": SECRET, "ALLOWED_ORIGINS": "*"}, "ALLOWED_ORIGINS: *"),
         ({"SECRET_KEY": SECRET, "ALLOWED_ORIGINS": "https://a.example,*"}, "ALLOWED_ORIGINS: *"),
+        ({"SECRET_KEY": SECRET, "FORWARDED_ALLOW_IPS": "*"}, "FORWARDED_ALLOW_IPS: *"),
+        ({"SECRET_KEY": SECRET, "FORWARDED_ALLOW_IPS": "10.0.0.1, 0.0.0.0/0"}, "FORWARDED_ALLOW_IPS: *"),
+        ({"SECRET_KEY": SECRET, "FORWARDED_ALLOW_IPS": "::/0"}, "FORWARDED_ALLOW_IPS: *"),
         ({"SECRET_KEY": SECRET, "BCRYPT_ROUNDS": "9"}, "BCRYPT_ROUNDS: must be 10 or more"),
         ({"SECRET_KEY": SECRET, "WEB_CONCURRENCY": "2"}, "WEB_CONCURRENCY: SQLite"),
     ],
@@ -144,6 +157,15 @@ def test_a_driver_that_is_not_installed_is_named(
     monkeypatch.setitem(sys.modules, driver, None)
     with pytest.raises(SettingsError, match=f"DATABASE_URL: .*{driver} .*make setup EXTRAS={extra}"):
         Database(settings(database_url=f"{scheme}://h/x"))
+
+
+def test_redis_that_is_not_installed_or_not_understood_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(SettingsError, match=r"REDIS_URL: not understood\. Right: redis://"):
+        open_counters(settings(redis_url="redis://h/0?socket_timeout=long"))
+    for name in [name for name in sys.modules if name.split(".")[0] == "redis"]:
+        monkeypatch.setitem(sys.modules, name, None)
+    with pytest.raises(SettingsError, match=r"REDIS_URL: redis.* is not installed\. Right: make setup EXTRAS=redis"):
+        open_counters(settings(redis_url="redis://h"))
 
 
 @pytest.mark.parametrize(

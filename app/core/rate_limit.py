@@ -1,0 +1,90 @@
+"""Rate limits: a dependency for a route, and what each signed-in user has for all of them.
+
+@router.post("/reports", dependencies=[Depends(RateLimit("10/hour", by=user_id))])
+"""
+
+from collections.abc import Callable, Iterator
+from inspect import Parameter, Signature
+from typing import Annotated, Any
+
+from fastapi import Depends, Request
+from fastapi.dependencies.models import Dependant
+from starlette.types import Scope
+
+from app.core.client import client_network
+from app.core.config import Settings, SettingsError
+from app.core.counters import Counters
+from app.core.errors import TooManyRequests
+from app.core.quota import Spent, headers, parse_limits, spend
+
+
+class RateLimit:
+    """So many requests of one caller to the endpoint that it stands at; each endpoint is counted by itself.
+
+    The limit is written as in the settings, or taken from them: `lambda settings: settings.rate_limit_auth`.
+    `by` is a dependency that says who is calling.
+    """
+
+    def __init__(self, limit: str | Callable[[Settings], str], by: Callable[..., Any] = client_network) -> None:
+        if isinstance(limit, str):
+            parse_limits(limit)  # a wrong one is found at the import
+        self._limit = limit
+        self._by = by
+        # What FastAPI solves for __call__: `by` is another dependency in each instance.
+        self.__signature__ = Signature(
+            [
+                Parameter("request", Parameter.KEYWORD_ONLY, annotation=Request),
+                Parameter("caller", Parameter.KEYWORD_ONLY, annotation=Annotated[Any, Depends(by)]),
+            ]
+        )
+
+    async def __call__(self, *, request: Request, caller: Any) -> None:
+        endpoint = request.scope["endpoint"]
+        name = f"{endpoint.__module__}.{endpoint.__qualname__}"
+        await enforce(request, name, self.limit(request.app.state.settings), str(caller))
+
+    def limit(self, settings: Settings) -> str:
+        return self._limit if isinstance(self._limit, str) else self._limit(settings)
+
+    def describe(self, settings: Settings) -> str:
+        return f"{self.limit(settings)} by {'address' if self._by is client_network else 'user'}"
+
+
+async def enforce(request: Request, name: str, limits: str, caller: str) -> None:
+    """Count this request against the limits; the answer's headers will tell what is left.
+
+    Raises:
+        TooManyRequests: nothing is.
+    """
+    if not request.app.state.settings.rate_limit_enabled:
+        return
+    spent = await spend(request.app.state.counters, name, limits, caller)
+    request.state.rate_limits = [*getattr(request.state, "rate_limits", []), *spent]
+    if spent[-1].is_over:
+        raise TooManyRequests(spent[-1].retry_after_s)
+
+
+def rate_limit_headers(scope: Scope) -> dict[str, str]:
+    """The headers of an answer, whatever its status, to a request that was counted."""
+    spent: list[Spent] = scope.get("state", {}).get("rate_limits", [])
+    return headers(spent)
+
+
+def rate_limits_of(dependant: Dependant) -> Iterator[RateLimit]:
+    """The limits that a route declares, itself or through a dependency."""
+    if isinstance(dependant.call, RateLimit):
+        yield dependant.call
+    for part in dependant.dependencies:
+        yield from rate_limits_of(part)
+
+
+def open_counters(settings: Settings) -> Counters:
+    """Raises SettingsError when Redis is to be used and cannot be."""
+    try:
+        return Counters(settings.redis_url, settings.app_name)
+    except ModuleNotFoundError as error:
+        raise SettingsError(f"REDIS_URL: {error.name} is not installed. Right: make setup EXTRAS=redis") from None
+    except ValueError:
+        raise SettingsError(
+            f"REDIS_URL: not understood. Right: {Settings.model_fields['redis_url'].description}"
+        ) from None
