@@ -11,7 +11,7 @@ from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 
 from app.auth import service
-from app.auth.dependencies import Identity, SessionUser, SignedInUser
+from app.auth.dependencies import LIMITED_BY_ADDRESS, Identity, SessionUser, SignedInUser
 from app.auth.models import AuthSession, User, end_sessions, keep_a_superuser, lock_superusers
 from app.auth.passwords import check_password
 from app.auth.recovery import router as recovery
@@ -45,7 +45,7 @@ from app.core.schemas import normalize_email
 router = Router(prefix="/auth", tags=["auth"])
 
 
-@router.post("/register", status_code=201, response_model=UserResponse)
+@router.post("/register", status_code=201, response_model=UserResponse, dependencies=[LIMITED_BY_ADDRESS])
 @public
 async def register(body: Credentials, request: Request, db: DbSession, hasher: Hasher, settings: AppSettings) -> User:
     """Make an account."""
@@ -54,7 +54,7 @@ async def register(body: Credentials, request: Request, db: DbSession, hasher: H
     return user
 
 
-@router.post("/login")
+@router.post("/login", dependencies=[LIMITED_BY_ADDRESS])
 @public
 async def login(
     body: Credentials, request: Request, db: DbSession, read: ReadSession, hasher: Hasher
@@ -63,7 +63,7 @@ async def login(
     return await service.sign_in(db, read, hasher, request, body.email, body.password.get_secret_value())
 
 
-@router.post("/token")
+@router.post("/token", dependencies=[LIMITED_BY_ADDRESS])
 @public
 async def token(
     form: Annotated[OAuth2PasswordRequestForm, Depends()],
@@ -118,7 +118,9 @@ async def update_me(
     if_match: IfMatch,
 ) -> User:
     """Change your email or password, which signs your other devices out; a new email is to be verified again."""
-    known_hash = await service.verify_own_password(read, hasher, user, body.current_password.get_secret_value())
+    known_hash = await service.verify_own_password(
+        request, read, hasher, user, body.current_password.get_secret_value()
+    )
     new_hash = None
     if "password" in body.model_fields_set:
         password = body.password.get_secret_value()
@@ -153,7 +155,7 @@ async def delete_me(
     if_match: IfMatch,
 ) -> None:
     """Delete your account and everything that is yours."""
-    known_hash = await service.verify_own_password(read, hasher, user, body.password.get_secret_value())
+    known_hash = await service.verify_own_password(request, read, hasher, user, body.password.get_secret_value())
     if user.is_superuser:
         await lock_superusers(db)
     account = await service.lock_account(db, user, known_hash)

@@ -5,6 +5,7 @@ from sqlalchemy import select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.auth import throttle
 from app.auth.dependencies import Identity
 from app.auth.models import AuthSession, User
 from app.auth.passwords import check_password
@@ -52,8 +53,10 @@ async def sign_in(
     No connection is held while the password is hashed.
 
     Raises:
+        TooManyRequests: the account or the client's address has had too many wrong ones.
         Unauthorized: whatever is wrong with the credentials.
     """
+    await throttle.count_try(request, email)
     user = await read.one(select(User.id, User.email, User.hashed_password, User.is_active).where(User.email == email))
     matches = await hasher.verify(password, user.hashed_password if user else None)
     if user is None or not matches or not user.is_active:
@@ -63,6 +66,7 @@ async def sign_in(
     await _lock_unchanged(db, user)
     if new_hash:
         await db.execute(update(User).where(User.id == user.id).values(hashed_password=new_hash))
+    await throttle.forgive(request, email)
     # Asked under the lock: a factor that is turned on meanwhile ends the session or is seen.
     if await active_factor(db, user.id):
         return await open_challenge(db, user.id)
@@ -82,13 +86,17 @@ async def _lock_unchanged(db: AsyncSession, user: Row) -> None:
         raise Unauthorized(WRONG_CREDENTIALS)
 
 
-async def verify_own_password(read: Reader, hasher: PasswordHasher, user: Identity, password: str) -> str:
+async def verify_own_password(
+    request: Request, read: Reader, hasher: PasswordHasher, user: Identity, password: str
+) -> str:
     """The account's hash, when the password is its own. Raises Forbidden when it is not."""
+    await throttle.count_try(request, user.email, by_address=False)
     account = await read.one(select(User.hashed_password).where(User.id == user.id))
     if account is None:
         raise Unauthorized(SESSION_ENDED)
     if not await hasher.verify(password, account.hashed_password):
         raise Forbidden("Not authorized: the password is wrong")
+    await throttle.forgive(request, user.email, by_address=False)
     return account.hashed_password
 
 

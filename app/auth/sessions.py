@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.auth.models import AuthSession, RefreshToken, User
 from app.auth.schemas import TokenResponse
 from app.core import audit
+from app.core.client import client_address
 from app.core.config import Settings
 from app.core.database import Database, utcnow
 from app.core.errors import Unauthorized
@@ -92,4 +93,4 @@ async def _tokens(db: AsyncSession, settings: Settings, session: AuthSession, em
 
 
 def _device(request: Request) -> dict[str, str | None]:
-    return {"user_agent": audit.user_agent(request), "ip_address": audit.address(request)}
+    return {"user_agent": audit.user_agent(request), "ip_address": client_address(request)}

@@ -12,6 +12,7 @@ from sqlalchemy import JSON, BigInteger, Integer, String, Uuid
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
+from app.core.client import MAX_ADDRESS_LENGTH, client_address
 from app.core.database import Base, utcnow
 from app.core.logs import request_id
 
@@ -33,7 +34,6 @@ Event = Literal[
 ]
 
 MAX_USER_AGENT_LENGTH = 255
-MAX_ADDRESS_LENGTH = 45  # IPv6 with an IPv4 part
 
 
 class AuditEvent(Base):
@@ -68,16 +68,12 @@ def record(
             user_id=user_id,
             actor_id=actor_id,
             session_id=session_id,
-            ip_address=address(request) if request else None,
+            ip_address=client_address(request) if request else None,
             user_agent=user_agent(request) if request else None,
             request_id=request_id.get(),
             details=details,
         )
     )
-
-
-def address(request: Request) -> str | None:
-    return request.client.host[:MAX_ADDRESS_LENGTH] if request.client else None
 
 
 def user_agent(request: Request) -> str | None:

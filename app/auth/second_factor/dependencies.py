@@ -25,7 +25,7 @@ async def get_proven_factor(
     settings: AppSettings,
 ) -> SecondFactor:
     """The active factor, its account locked, once the password and a code of it are right; the code is used up."""
-    known_hash = await accounts.verify_own_password(read, hasher, user, body.password.get_secret_value())
+    known_hash = await accounts.verify_own_password(request, read, hasher, user, body.password.get_secret_value())
     code = body.code.get_secret_value()
     async with request.app.state.database.sessions.begin() as counting:
         await count_guess(counting, user.id, code)

@@ -81,10 +81,16 @@ async def get_second_factor(user: SessionUser, read: ReadSession) -> SecondFacto
 @router.post("/second-factor", status_code=201)
 @shows_a_secret
 async def enrol_second_factor(
-    body: Enrolment, user: SessionUser, db: DbSession, read: ReadSession, hasher: Hasher, settings: AppSettings
+    body: Enrolment,
+    user: SessionUser,
+    request: Request,
+    db: DbSession,
+    read: ReadSession,
+    hasher: Hasher,
+    settings: AppSettings,
 ) -> EnrolmentResponse:
     """Begin to turn the second factor on: add the secret to an app, then confirm one of its codes."""
-    known_hash = await accounts.verify_own_password(read, hasher, user, body.password.get_secret_value())
+    known_hash = await accounts.verify_own_password(request, read, hasher, user, body.password.get_secret_value())
     secret = new_secret()
     uri = provisioning_uri(secret, user.email, settings.app_name)
     image = await to_thread.run_sync(qr_code, uri)
