@@ -7,7 +7,7 @@ import signal
 import socket
 import subprocess
 import tempfile
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -142,8 +142,56 @@ class PostgreSQL(Server):
         return subprocess.run(words, capture_output=True).returncode == 0
 
 
+class Nginx(Server):
+    """A proxy that calls the upstream from an address of its own."""
+
+    program = "nginx"
+
+    def __init__(self, folder: Path, upstream: str, address: str) -> None:
+        super().__init__(folder)
+        self.upstream = upstream
+        self.address = address
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def words(self) -> list[str]:
+        return [str(self.find()), "-p", str(self.folder), "-c", "nginx.conf", "-e", "stderr"]
+
+    def start(self) -> None:
+        (self.folder / "nginx.conf").write_text(NGINX_CONF % vars(self))
+        super().start()
+
+
+NGINX_CONF = """
+daemon off;
+master_process off;
+pid nginx.pid;
+events {}
+http {
+    access_log off;
+    client_body_temp_path body;
+    proxy_temp_path proxy;
+    fastcgi_temp_path fastcgi;
+    uwsgi_temp_path uwsgi;
+    scgi_temp_path scgi;
+    server {
+        listen 127.0.0.1:%(port)s;
+        location / {
+            proxy_pass %(upstream)s;
+            proxy_bind %(address)s;
+            proxy_set_header Host $host;
+            proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+            proxy_set_header X-Forwarded-Proto $scheme;
+        }
+    }
+}
+"""
+
+
 @contextmanager
-def running(kind: type[Server]) -> Generator[Server]:
+def running(kind: Callable[[Path], Server]) -> Generator[Server]:
     """Started; whatever is left of it is killed in the end."""
     with tempfile.TemporaryDirectory(prefix="groundwork-", ignore_cleanup_errors=True) as folder:
         server = kind(Path(folder))
