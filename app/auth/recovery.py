@@ -5,7 +5,7 @@ from sqlalchemy import select
 
 from app.api_keys.models import revoke_keys
 from app.auth.account_tokens import end_account_tokens, find, use
-from app.auth.dependencies import SignedInUser
+from app.auth.dependencies import LIMITED_BY_ADDRESS, SignedInUser
 from app.auth.models import User, end_sessions
 from app.auth.passwords import check_password
 from app.auth.schemas import ForgottenPassword, PasswordReset, Verification
@@ -22,14 +22,14 @@ from app.core.routing import Router
 router = Router()
 
 
-@router.post("/forgot-password", status_code=202)
+@router.post("/forgot-password", status_code=202, dependencies=[LIMITED_BY_ADDRESS])
 @public
 async def forgot_password(body: ForgottenPassword, db: DbSession) -> None:
     """Send a mail with which a new password can be set, if the address has an account; the answer does not tell."""
     enqueue(db, send_password_reset, email=body.email)  # the account is looked up by the task: it takes as long
 
 
-@router.post("/reset-password", status_code=204)
+@router.post("/reset-password", status_code=204, dependencies=[LIMITED_BY_ADDRESS])
 @public
 async def reset_password(
     body: PasswordReset, request: Request, db: DbSession, read: ReadSession, hasher: Hasher, settings: AppSettings
@@ -50,7 +50,7 @@ async def reset_password(
     enqueue(db, send_account_changed, to=account.email, changed="password")
 
 
-@router.post("/verify-email", status_code=204)
+@router.post("/verify-email", status_code=204, dependencies=[LIMITED_BY_ADDRESS])
 @public
 async def verify_email(body: Verification, request: Request, db: DbSession, read: ReadSession) -> None:
     """Verify an address with the token of a mail."""

@@ -86,7 +86,7 @@ async def token(
     return answer
 
 
-@router.post("/refresh")
+@router.post("/refresh", dependencies=[LIMITED_BY_ADDRESS])
 @public
 async def refresh(body: Refresh, request: Request) -> TokenResponse:
     """Renew the tokens, each refresh token once: one that is sent again ends its session."""

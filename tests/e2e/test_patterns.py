@@ -88,6 +88,14 @@ async def test_the_patterns_of_who_may(mine: factories.Actor, superuser: factori
     assert (status, reopened["is_completed"]) == (200, False)
 
 
+async def test_the_pattern_of_a_rate_limit(snippets: dict[str, Any], mine: factories.Actor) -> None:
+    limited = create_app(mine.app.state.settings.model_copy(update={"rate_limit_enabled": True}))
+    limited.state.database, limited.state.hasher = mine.app.state.database, mine.app.state.hasher
+    limited.include_router(snippets["router"], prefix="/api/v1")
+    answers = [await call(at(limited, mine), "POST", "report") for _ in range(3)]
+    assert answers == [(200, 0), (200, 0), (429, {"detail": "Too many requests, try again later"})]
+
+
 async def test_the_patterns_of_errors_and_writing(mine: factories.Actor) -> None:
     assert await call(mine, "GET", "premium") == (402, {"detail": "The plan does not include this"})
     assert (await call(mine, "POST", "attempt"))[0] == 409
