@@ -3,13 +3,14 @@
 from collections.abc import Sequence
 from typing import Annotated
 
-from fastapi import Query
+from fastapi import Query, Request
 
 from app.api_keys.dependencies import ApiKeyRow, KeyMaker, OwnedApiKey
 from app.api_keys.models import ApiKey, new_key
 from app.api_keys.schemas import ApiKeyCreate, ApiKeyQuery, ApiKeyResponse, NewApiKeyResponse
 from app.api_keys.tasks import send_key_made
 from app.auth.dependencies import SessionUser
+from app.core import audit
 from app.core.database import DbSession, ReadSession, Row
 from app.core.idempotency import shows_a_secret
 from app.core.jobs import enqueue
@@ -23,13 +24,16 @@ router = Router(prefix="/api-keys", tags=["api keys"])
 
 @router.post("", status_code=201, response_model=NewApiKeyResponse)
 @shows_a_secret
-async def create_api_key(body: ApiKeyCreate, user: KeyMaker, db: DbSession) -> NewApiKeyResponse:
+async def create_api_key(body: ApiKeyCreate, user: KeyMaker, request: Request, db: DbSession) -> NewApiKeyResponse:
     """Make a key that acts as you; this answer is the only one that shows it."""
     prefix, key = new_key()
     row = ApiKey(user_id=user.id, prefix=prefix, key_hash=hash_token(key), **body.model_dump())
     db.add(row)
     await db.flush()
     enqueue(db, send_key_made, key_id=row.id)
+    audit.record(
+        db, request, "api_key_made", user_id=user.id, session_id=user.session_id, key_id=row.id, scope=row.scope
+    )
     return NewApiKeyResponse(**ApiKeyResponse.model_validate(row).model_dump(), key=key)
 
 
@@ -48,6 +52,7 @@ async def get_api_key(key: ApiKeyRow) -> Row:
 
 
 @router.delete("/{key_id}", status_code=204)
-async def revoke_api_key(key: OwnedApiKey, db: DbSession) -> None:
+async def revoke_api_key(key: OwnedApiKey, user: SessionUser, request: Request, db: DbSession) -> None:
     """Revoke one key: it is dead at once."""
     await db.delete(key)
+    audit.record(db, request, "api_key_revoked", user_id=key.user_id, actor_id=user.id, key_id=key.id)

@@ -5,7 +5,7 @@ from sqlalchemy import select
 
 from app.api_keys.models import revoke_keys
 from app.auth.account_tokens import end_account_tokens, find, use
-from app.auth.dependencies import LIMITED_BY_ADDRESS, SignedInUser
+from app.auth.dependencies import LIMITED_BY_ADDRESS, SessionUser
 from app.auth.models import User, end_sessions
 from app.auth.passwords import check_password
 from app.auth.schemas import ForgottenPassword, PasswordReset, Verification
@@ -63,7 +63,7 @@ async def verify_email(body: Verification, request: Request, db: DbSession, read
 
 
 @router.post("/verify-email/resend", status_code=202)
-async def resend_verification(user: SignedInUser, db: DbSession) -> None:
+async def resend_verification(user: SessionUser, db: DbSession) -> None:
     """Send the mail with which your address is verified once more."""
     if user.email_verified_at is None:
         enqueue(db, send_verification, user_id=user.id)

@@ -31,6 +31,8 @@ Event = Literal[
     "recovery_codes_renewed",
     "account_changed",
     "account_deleted",
+    "api_key_made",
+    "api_key_revoked",
 ]
 
 MAX_USER_AGENT_LENGTH = 255

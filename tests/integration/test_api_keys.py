@@ -32,6 +32,7 @@ from app.main import create_app
 from tests import factories
 from tests.factories import PASSWORD, Actor
 from tests.integration.test_mail import mail_to, text
+from tests.integration.test_recovery import RESET, token_for
 from tests.mail_server import MailServer
 from tests.waiting import until
 
@@ -76,7 +77,7 @@ async def test_a_key_is_shown_once_and_stored_hashed(app: FastAPI, user: Actor) 
     assert (shown["scope"], shown["expires_at"], shown["last_used_at"]) == ("read", None, None)
     row = await stored(app, shown["id"])
     assert row.key_hash == hash_token(key)
-    assert key.rpartition("_")[2] not in str(vars(row))
+    assert key[20:] not in str(vars(row))
     one, listed = await user.http.get(f"{KEYS}/{shown['id']}"), await user.http.get(KEYS)
     assert one.json() == shown
     assert listed.json() == [shown]
@@ -118,6 +119,7 @@ async def test_a_key_does_not_manage_the_account(user: Actor) -> None:
         ("PATCH", ME, {"email": "new@example.com", "current_password": PASSWORD}),
         ("DELETE", ME, {"password": PASSWORD}),
         ("POST", "/api/v1/auth/logout", None),
+        ("POST", "/api/v1/auth/verify-email/resend", None),
         ("GET", "/api/v1/auth/sessions", None),
         ("DELETE", "/api/v1/auth/sessions", None),
         ("DELETE", f"/api/v1/auth/sessions/{uuid4()}", None),
@@ -192,6 +194,37 @@ async def test_keys_survive_a_change_of_password(user: Actor) -> None:
     body = {"password": "another password", "current_password": PASSWORD}
     assert (await user.http.patch(ME, json=body)).status_code == 200
     assert (await http.get(ME)).status_code == 200
+
+
+async def test_a_reset_password_revokes_the_keys(client: AsyncClient, user: Actor, post_office: MailServer) -> None:
+    """Whoever registered somebody else's address must not keep a key when its owner takes the account."""
+    http = await using(user)
+    await client.post("/api/v1/auth/forgot-password", json={"email": user.email})
+    token = await token_for(post_office, user.email, RESET)
+    body = {"token": token, "password": "another password"}
+    assert (await client.post("/api/v1/auth/reset-password", json=body)).status_code == 204
+    assert (await http.get(ME)).status_code == 401
+
+
+async def test_an_unverified_address_has_no_keys_where_it_is_wanted(app: FastAPI, user: Actor) -> None:
+    key = await factories.key(user, scope="write")
+    strict = create_app(app.state.settings.model_copy(update={"require_verified_email": True}))
+    strict.state.database = app.state.database
+    by_session, by_key = factories.client(strict, user.token), factories.client(strict, key["key"])
+    for response in (await by_session.post(KEYS, json={"name": "x"}), await by_key.get(ITEMS)):
+        assert response.status_code == 403
+        assert "verify your email" in response.json()["detail"]
+    assert (await by_session.delete(f"{KEYS}/{key['id']}")).status_code == 204
+
+
+async def test_keys_are_in_the_audit_trail(superuser: Actor, user: Actor) -> None:
+    key = await factories.key(user, scope="write")
+    assert (await superuser.http.delete(f"{KEYS}/{key['id']}")).status_code == 204
+    revoked, made, *_ = (await superuser.http.get("/api/v1/audit", params={"user_id": user.id})).json()
+    assert (made["event"], made["details"]) == ("api_key_made", {"key_id": key["id"], "scope": "write"})
+    assert made["session_id"] is not None
+    assert (revoked["event"], revoked["actor_id"]) == ("api_key_revoked", superuser.id)
+    assert revoked["details"] == {"key_id": key["id"]}
 
 
 async def test_a_session_that_ended_meanwhile_leaves_no_key_behind(app: FastAPI, user: Actor) -> None:
@@ -402,8 +435,9 @@ async def test_expired_keys_are_deleted_some_time_later(app: FastAPI, user: Acto
         enqueue(db, delete_expired_keys)
 
     async def is_done() -> bool:
-        mine = select(OutboxJob).where(OutboxJob.task == delete_expired_keys.name, OutboxJob.state == DONE)
-        return await app.state.database.read.count(mine) > 0
+        # The application's own run of the task may be there too, and done before this one.
+        waiting = select(OutboxJob).where(OutboxJob.task == delete_expired_keys.name, OutboxJob.state != DONE)
+        return await app.state.database.read.count(waiting) == 0
 
     await until(is_done)
     left = await app.state.database.read.all(select(ApiKey.name))
@@ -413,7 +447,6 @@ async def test_expired_keys_are_deleted_some_time_later(app: FastAPI, user: Acto
 async def test_whoever_has_the_account_hears_of_a_new_key(user: Actor, post_office: MailServer) -> None:
     key = await factories.key(user, name="https://evil.example", scope="write")
     mail = await mail_to(post_office, user.email, "An API key of your account was made")
-    assert mail["Subject"] == "An API key of your account was made"
     for kind in ("plain", "html"):
         assert f"gw_{key['prefix']}" in text(mail, kind)
         assert "may write" in text(mail, kind)

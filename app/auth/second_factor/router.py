@@ -5,7 +5,7 @@ from fastapi import Request
 from sqlalchemy import select
 
 from app.auth import service as accounts
-from app.auth.dependencies import SessionUser
+from app.auth.dependencies import LIMITED_BY_ADDRESS, SessionUser
 from app.auth.models import User, end_sessions
 from app.auth.schemas import TokenResponse
 from app.auth.second_factor import challenges
@@ -47,7 +47,7 @@ router = Router()
 TOO_MANY_GUESSES = documented(TooManyRequests)
 
 
-@router.post("/login/second-factor", responses=TOO_MANY_GUESSES)
+@router.post("/login/second-factor", responses=TOO_MANY_GUESSES, dependencies=[LIMITED_BY_ADDRESS])
 @public
 async def answer_challenge(body: ChallengeAnswer, request: Request, db: DbSession, read: ReadSession) -> TokenResponse:
     """Sign in with the second factor, after the password: six digits of the app, or a recovery code."""
