@@ -10,8 +10,8 @@ from app.jobs.router import router as jobs
 from app.users.router import router as users
 
 router = APIRouter(prefix="/api/v1")
-router.include_router(audit)
 router.include_router(api_keys)
+router.include_router(audit)
 router.include_router(auth)
 router.include_router(examples)
 router.include_router(jobs)

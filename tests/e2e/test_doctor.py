@@ -168,7 +168,11 @@ def test_what_was_forgotten(clone: Path) -> None:
         "import router as users\nfrom app.auth.router import router as auth\n",
     )
     edit(app / "api.py", "router.include_router(examples)\n", "")
-    edit(app / "models.py", "from app.auth.models import AuthSession, User\n", "")
+    edit(
+        app / "models.py",
+        "from app.auth.models import AccountToken, AuthSession, RefreshToken, SignInChallenge, User\n",
+        "",
+    )
     edit(app / "models.py", "import ExampleItem\n", "import ExampleItem\nfrom app.auth.models import User\n")
     edit(app / "main.py", "    if settings.docs_enabled:", f"{PEEK}    if settings.docs_enabled:")
     edit(clone / "README.md", "(docs/PATTERNS.md)", "(docs/PATTERN.md)")

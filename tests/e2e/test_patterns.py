@@ -195,7 +195,7 @@ async def test_the_pattern_of_a_mail(
     assert answer.status_code == 204
 
     async def mails() -> list[EmailMessage]:
-        return post_office.mails[mine.email]
+        return [mail for mail in post_office.mails[mine.email] if mail["Subject"] == "Completed"]
 
     (mail,) = await until(mails)
     html, plain = mail.get_body(("html",)), mail.get_body(("plain",))

@@ -340,8 +340,8 @@ async def test_the_owner_hears_of_each_change(user: Actor, post_office: MailServ
     await prove(user.http, "DELETE", "", owner.code(1))
 
     async def subjects() -> set[str] | None:
-        mails = post_office.mails[user.email]
-        return {str(mail["Subject"]) for mail in mails} if len(mails) == 3 else None
+        found = {str(mail["Subject"]) for mail in post_office.mails[user.email]} - {"Verify your email address"}
+        return found if len(found) == 3 else None
 
     changes = ("turned on", "given new recovery codes", "turned off")
     assert await until(subjects) == {f"The second factor of your account was {change}" for change in changes}
