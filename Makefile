@@ -68,6 +68,10 @@ prove-entities: $(DEVELOPMENT) ## Add, prove and remove random entities: CLONES=
 	PROVE_CLONES=$(or $(CLONES),20) PROVE_ENTITIES=$(or $(ENTITIES),6) PROVE_FIRST_SEED=$(or $(FIRST_SEED),1) \
 		$(BIN)/pytest -n auto tests/e2e/test_random_entities.py
 
+.PHONY: fuzz
+fuzz: $(DEVELOPMENT) ## Fuzz the API on each database, SQLite and what the tests have: CASES=50000 FIRST_SEED=1
+	@CASES=$(or $(CASES),50000) FIRST_SEED=$(or $(FIRST_SEED),1) $(BIN)/python -m tests.fuzz
+
 .PHONY: bench-start
 bench-start: $(DEVELOPMENT) ## Compare the time to the first answer with a bare FastAPI and SQLAlchemy app
 	$(BIN)/python benchmarks/start.py
