@@ -104,7 +104,7 @@ class Rows:
         """The schema of an operation's JSON body, or None."""
         content = self.operation(method, path).get("requestBody", {}).get("content", {})
         schema = content.get("application/json", {}).get("schema")
-        return None if schema is None else self._resolve(schema)
+        return None if schema is None else self.resolve(schema)
 
     async def body(
         self, method: str, path: str, owner: factories.Actor, *, required_only: bool = False
@@ -153,7 +153,7 @@ class Rows:
             return (await owner.http.get(url)).json()[0]["id"]
         return owner.id  # accounts themselves
 
-    def _resolve(self, schema: dict[str, Any]) -> dict[str, Any]:
+    def resolve(self, schema: dict[str, Any]) -> dict[str, Any]:
         while "$ref" in schema:
             schema = self.document["components"]["schemas"][schema["$ref"].rpartition("/")[2]]
         return schema
@@ -168,8 +168,8 @@ class Rows:
         return self._targets[owner.id, template]
 
     def _not_null(self, schema: dict[str, Any]) -> dict[str, Any]:
-        schema = self._resolve(schema)
-        return self._resolve(next(part for part in schema.get("anyOf", [schema]) if part.get("type") != "null"))
+        schema = self.resolve(schema)
+        return self.resolve(next(part for part in schema.get("anyOf", [schema]) if part.get("type") != "null"))
 
     async def _sample(self, field: tuple[str, str], schema: dict[str, Any], owner: factories.Actor) -> Any:
         schema = self._not_null(schema)
