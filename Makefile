@@ -72,6 +72,10 @@ prove-entities: $(DEVELOPMENT) ## Add, prove and remove random entities: CLONES=
 fuzz: $(DEVELOPMENT) ## Fuzz the API on each database, SQLite and what the tests have: CASES=50000 FIRST_SEED=1
 	@CASES=$(or $(CASES),50000) FIRST_SEED=$(or $(FIRST_SEED),1) $(BIN)/python -m tests.fuzz
 
+.PHONY: mutate
+mutate: $(DEVELOPMENT) ## Take each defence out of a clone, and see the tests notice: ONLY="part of its name"
+	@ONLY="$(ONLY)" $(BIN)/python -m tests.mutations
+
 .PHONY: bench-start
 bench-start: $(DEVELOPMENT) ## Compare the time to the first answer with a bare FastAPI and SQLAlchemy app
 	$(BIN)/python benchmarks/start.py
@@ -83,6 +87,10 @@ bench-entities: $(DEVELOPMENT) ## Measure what ten and twenty more entities cost
 .PHONY: bench-jobs
 bench-jobs: $(DEVELOPMENT) ## Measure ten thousand jobs, embedded and with each broker that is installed
 	$(BIN)/python -m benchmarks.jobs
+
+.PHONY: login-timing
+login-timing: $(DEVELOPMENT) ## Compare how long sign-ins with an unknown address and with a wrong password take: TRIES=40
+	@TRIES=$(or $(TRIES),40) $(BIN)/python -m benchmarks.login_timing
 
 .PHONY: clean
 clean: ## Remove .venv and what tools left behind; keep .env and the database

@@ -1,0 +1,11 @@
+"""Whether the tests notice when a defence is missing: `python -m tests.mutations`, or `make mutate`.
+
+The table is held together with the code by tests/unit/test_mutations.py.
+"""
+
+from tests.mutations.access import ACCESS
+from tests.mutations.accounts import ACCOUNTS
+from tests.mutations.requests import REQUESTS
+from tests.mutations.storage import STORAGE
+
+DEFENCES = [*ACCESS, *ACCOUNTS, *REQUESTS, *STORAGE]

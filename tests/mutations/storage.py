@@ -1,0 +1,145 @@
+"""What is stored: transactions, ETags, repeats, jobs, mails and settings."""
+
+from tests.mutations.defence import Defence, kept_by
+
+DATABASE = "app/core/database.py"
+IDEMPOTENCY = "app/core/idempotency.py"
+EXECUTION = "app/core/jobs/execution.py"
+OUTBOX = "app/core/jobs/outbox.py"
+MAIL = "app/core/mail.py"
+CONFIG = "app/core/config.py"
+PRODUCTION = kept_by("unit/test_config test_an_unsafe_production_does_not_start")
+RACING_PUTS = kept_by("integration/test_transactions test_of_racing_puts_with_one_etag_one_wins")
+KEYS = kept_by("integration/test_transactions test_a_key_is_its_owners_and_of_one_request")
+
+STORAGE = [
+    Defence(
+        "the commit is before the answer",
+        DATABASE,
+        'Depends(get_db, scope="function")',
+        "Depends(get_db)",
+        kept_by("integration/test_transactions test_a_commit_that_fails_is_not_heard_as_success"),
+    ),
+    Defence(
+        "a writer waits for the other process",
+        DATABASE,
+        'connection.exec_driver_sql("BEGIN IMMEDIATE")',
+        'connection.exec_driver_sql("BEGIN")',
+        kept_by("integration/test_sqlite test_a_writer_that_reads_first_is_never_told_that_it_came_too_late"),
+    ),
+    Defence(
+        "a read session cannot write",
+        DATABASE,
+        'cursor.execute("PRAGMA query_only=ON")',
+        "pass",
+        kept_by("integration/test_transactions test_a_read_session_cannot_write"),
+    ),
+    Defence(
+        "rows go with their user",
+        DATABASE,
+        'cursor.execute("PRAGMA foreign_keys=ON")',
+        "pass",
+        kept_by("integration/test_items test_items_go_with_their_user_in_the_database_itself"),
+    ),
+    Defence(
+        "an old ETag is refused",
+        "app/core/etag.py",
+        "if etag_of(schema.model_validate(row).model_dump_json().encode()) not in self._wanted:",
+        "if False:",
+        RACING_PUTS,
+    ),
+    Defence(
+        "an item's If-Match is looked at",
+        "app/examples/dependencies.py",
+        "    if_match.check(ExampleItemResponse, item)\n",
+        "",
+        kept_by("conformance/test_matrix test_etags"),
+    ),
+    Defence(
+        "an account's If-Match is looked at",
+        "app/users/dependencies.py",
+        "    if_match.check(UserResponse, account)\n",
+        "",
+        kept_by("conformance/test_matrix test_etags"),
+    ),
+    Defence(
+        "writing the same is a write",
+        "app/core/schemas.py",
+        "row.updated_at = utcnow()",
+        "pass",
+        RACING_PUTS,
+    ),
+    Defence(
+        "a key is of one request",
+        IDEMPOTENCY,
+        "if first.fingerprint != await _fingerprint(request):",
+        "if False:",
+        KEYS,
+    ),
+    Defence("a key is its owner's", IDEMPOTENCY, "IdempotencyKey.user_id == user_id, ", "", KEYS),
+    Defence(
+        "a repeat is answered as before",
+        IDEMPOTENCY,
+        "            await _store(request, response)\n",
+        "            pass\n",
+        kept_by("integration/test_transactions test_of_racing_posts_with_one_key_one_makes_a_row"),
+    ),
+    Defence(
+        "a job that was taken over writes nothing",
+        EXECUTION,
+        "            raise LeaseLost",
+        "            pass",
+        kept_by("integration/test_jobs test_a_process_that_dies_is_noticed_and_the_job_runs_again"),
+    ),
+    Defence(
+        "a job has its lease",
+        OUTBOX,
+        "row.due_at = _in((task.timeout_s if task else TIMEOUT_S) + LEASE_MARGIN_S)",
+        "row.due_at = utcnow()",
+        kept_by("integration/test_jobs test_a_process_that_dies_is_noticed_and_the_job_runs_again"),
+    ),
+    Defence(
+        "what kills its process does so no more often than it may fail",
+        OUTBOX,
+        "if row.state != RUNNING or task is None or row.attempts < task.max_attempts:",
+        "if True:",
+        kept_by("integration/test_jobs test_what_kills_its_process_does_so_no_more_often_than_it_may_fail"),
+    ),
+    Defence(
+        "an address is one address",
+        MAIL,
+        'message["To"] = _address(to)',
+        'message["To"] = to',
+        kept_by("integration/test_mail test_nobody_adds_a_header"),
+    ),
+    Defence(
+        "values are escaped in the HTML",
+        MAIL,
+        'autoescape=select_autoescape(["html"])',
+        "autoescape=False",
+        kept_by("integration/test_mail test_html_is_escaped_and_text_is_not"),
+    ),
+    Defence(
+        "the mail server's password goes over TLS",
+        MAIL,
+        "start_tls=None if is_tls or not server.username else True",
+        "start_tls=None",
+        kept_by("integration/test_mail test_a_password_never_goes_in_clear"),
+    ),
+    Defence(
+        "production wants a long secret",
+        CONFIG,
+        "elif len(self.secret) < MIN_SECRET_LENGTH:",
+        "elif False:",
+        PRODUCTION,
+    ),
+    Defence("production is not debugged", CONFIG, "        if self.debug:", "        if False:", PRODUCTION),
+    Defence("production names its origins", CONFIG, 'if "*" in self.allowed_origins:', "if False:", PRODUCTION),
+    Defence(
+        "production hashes dearly",
+        CONFIG,
+        "if self.bcrypt_rounds < MIN_PRODUCTION_BCRYPT_ROUNDS:",
+        "if False:",
+        PRODUCTION,
+    ),
+]
