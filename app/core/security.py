@@ -6,6 +6,7 @@ import hmac
 import re
 import secrets
 import unicodedata
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache
@@ -110,13 +111,10 @@ def _verified(token: str, settings: Settings) -> dict[str, Any]:
     from joserfc import jwt
     from joserfc.errors import BadSignatureError
 
-    *newer, oldest = settings.secrets
-    for secret in newer:
-        try:
+    for secret in settings.secrets:
+        with suppress(BadSignatureError):
             return jwt.decode(token, _key(secret), algorithms=[settings.algorithm]).claims
-        except BadSignatureError:
-            pass
-    return jwt.decode(token, _key(oldest), algorithms=[settings.algorithm]).claims
+    raise BadSignatureError
 
 
 @lru_cache(maxsize=16)

@@ -283,6 +283,17 @@ async def test_a_process_that_dies_is_noticed_and_the_job_runs_again(quiet: Quie
     assert ((await quiet.get(job_id)).state, (await quiet.get(job_id)).attempts) == (DONE, 2)
 
 
+async def test_a_late_attempt_is_rolled_back_while_another_runs(quiet: Quiet) -> None:
+    job_id = await quiet.put(add_item, user_id=1, title="once")
+    late = await quiet.take()
+    await quiet.pass_over(job_id)
+    current = await quiet.take()
+    await quiet.execute(late)
+    assert await quiet.database.read.count(select(ExampleItem)) == 0
+    await quiet.execute(current)
+    assert await quiet.database.read.count(select(ExampleItem)) == 1
+
+
 async def test_what_kills_its_process_does_so_no_more_often_than_it_may_fail(quiet: Quiet) -> None:
     job_id = await quiet.put(fail_until_told, user_id=1, name="x")
     for _ in range(3):

@@ -109,7 +109,7 @@ ACCOUNTS = [
     ),
     Defence(
         "an account changes only with its password",
-        "app/auth/router.py",
+        "app/auth/service.py",
         "if not await hasher.verify(password, account.hashed_password):",
         "if False:",
         kept_by("integration/test_auth test_an_account_changes_only_with_its_password"),
