@@ -28,6 +28,7 @@ VECTORS = {
 }
 STEP = timedelta(seconds=30)
 SETTINGS = factories.settings()
+NEW_KEY = "another-secret-0123456789abcdefghijklmnopqr"
 
 
 @pytest.mark.parametrize("moment", VECTORS)
@@ -70,10 +71,17 @@ def test_what_is_encrypted_is_read_for_its_purpose_only() -> None:
     assert SECRET not in encrypted
     assert encrypted != encrypt(SECRET, "second factor of user 1", SETTINGS)
     assert decrypt(encrypted, "second factor of user 1", SETTINGS) == SECRET
-    other_key = factories.settings(secret_key="another-secret-0123456789abcdefghijklmnopqr")
+    other_key = factories.settings(secret_key=NEW_KEY)
     for purpose, settings in (("second factor of user 2", SETTINGS), ("second factor of user 1", other_key)):
         with pytest.raises(DecryptionError, match="SECRET_KEY"):
             decrypt(encrypted, purpose, settings)
+
+
+def test_the_key_can_be_another_from_now_on() -> None:
+    encrypted = encrypt(SECRET, "anything", SETTINGS)
+    newer = factories.settings(secret_key=NEW_KEY, secret_key_previous=[factories.SECRET])
+    assert decrypt(encrypted, "anything", newer) == SECRET
+    assert decrypt(encrypt(SECRET, "anything", newer), "anything", factories.settings(secret_key=NEW_KEY)) == SECRET
 
 
 @pytest.mark.parametrize("broken", ["", "x", SECRET, "gAAAAA==", "\u00e9"])
