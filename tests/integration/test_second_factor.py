@@ -23,6 +23,7 @@ from tests.conformance import matrix
 from tests.conformance.matrix import World
 from tests.conformance.test_matrix import TRIED_ELSEWHERE
 from tests.factories import PASSWORD, Actor
+from tests.integration.test_recovery import NEW, RESET, forget, reset, token_for
 from tests.mail_server import MailServer
 from tests.rows import Operation, operations
 from tests.second_factor import (
@@ -183,6 +184,19 @@ async def test_new_recovery_codes_kill_the_old(owner: Authenticator) -> None:
     assert (await owner.answer(new[0])).status_code == 200
     # The code that proved it is used up too.
     assert (await prove(http, "POST", "/recovery-codes", code)).status_code == 403
+
+
+async def test_a_reset_password_still_asks_for_the_code(
+    app: FastAPI, client: AsyncClient, owner: Authenticator, post_office: MailServer
+) -> None:
+    """Whoever has the mailbox has one factor, and not two (OWASP ASVS 5.0, 6.4.3)."""
+    address = owner.actor.email
+    await forget(client, address)
+    assert await reset(client, await token_for(post_office, address, RESET)) == 204
+    asked = await login(app, address, NEW)
+    assert set(asked.json()) == {"second_factor", "challenge_token", "expires_in"}
+    assert (await owner.answer(owner.wrong_code, asked.json()["challenge_token"])).status_code == 401
+    assert (await owner.answer(owner.code(), asked.json()["challenge_token"])).status_code == 200
 
 
 async def test_signing_in_takes_password_and_code(app: FastAPI, owner: Authenticator) -> None:
