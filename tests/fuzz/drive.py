@@ -2,6 +2,7 @@
 
 import itertools
 import time
+import warnings
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,7 +12,7 @@ import requests
 import schemathesis
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis.configuration import set_hypothesis_home_dir
-from hypothesis.errors import Unsatisfiable
+from hypothesis.errors import HypothesisDeprecationWarning, Unsatisfiable
 from schemathesis import Case, GenerationMode, Response
 
 from tests.fuzz.answers import faults
@@ -100,7 +101,10 @@ class Turn:
             self._try(case)
 
         try:
-            try_each()
+            with warnings.catch_warnings():
+                # Another thread's random, the runner's of the jobs, is taken for one in a strategy.
+                warnings.simplefilter("ignore", HypothesisDeprecationWarning)
+                try_each()
         except Unsatisfiable:  # an operation that takes nothing has no invalid cases
             return False
         return self._count > 0
