@@ -53,6 +53,11 @@ BAD: list[tuple[list[str], str, str]] = [
     (["Gnu", "s:str(5)??"], "field", "s:str(5)??: each of ? ! ^ once"),
     (["Gnu", "title:text", "title:int"], "duplicate_field", "title:int: there is a field title already"),
     (["Gnu", "r_id:int", "r:ref(Item)"], "duplicate_field", "r:ref(Item): there is a field r_id already"),
+    (
+        ["Gnu", "item:ref(Item)", "--parent", "Item"],
+        "duplicate_field",
+        "item:ref(ExampleItem): there is a field item_id",
+    ),
     (["Gnu", "Title:text"], "field_name", "Title: not a field's name: small letters, digits and _, like title"),
     (["Gnu", "due-at:text"], "field_name", "due-at: not a field's name: small letters, digits and _, like due_at"),
     (["Gnu", "class:text"], "reserved_name", "class: is a name of Python; try gnu_class"),

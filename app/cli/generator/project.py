@@ -79,6 +79,9 @@ class Project:
         entity = replace(entity, parent=parent, options=options)
         targets = {field: self._target(entity, field) for field in entity.fields if field.is_reference}
         fields = tuple(field.to(target.name) if (target := targets.get(field)) else field for field in entity.fields)
+        if parent and (taken := next((field for field in fields if field.column == f"{parent.noun}_id"), None)):
+            why = f"there is a field {taken.column} already: what stands below {parent.name} has it"
+            raise Fault("duplicate_field", why, argument=taken.text)
         return replace(entity, fields=fields, targets=tuple(target for target in targets.values() if target))
 
     def _parent(self, entity: Entity) -> Entity | None:
