@@ -1,12 +1,12 @@
 """`app jobs list` and `app jobs retry`"""
 
-import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, TypeVar
 
 from pydantic_core import to_jsonable_python
 from sqlalchemy import select
 
+from app.cli.checks.database import ask
 from app.cli.migrate import command_settings, migrated
 from app.cli.report import Fault, say
 from app.core.database import MAX_BIG_INTEGER, Database, Row, can_be_id
@@ -59,15 +59,7 @@ async def _retry_dead(database: Database, ids: Sequence[int]) -> int:
 def _ask(as_json: bool, question: Callable[[Database], Awaitable[Answer]]) -> Answer:
     settings = command_settings(as_json)
     migrated(settings)
-
-    async def answer() -> Answer:
-        database = Database(settings)
-        try:
-            return await question(database)
-        finally:
-            await database.close()
-
-    return asyncio.run(answer())
+    return ask(settings, question)
 
 
 def _line(row: Row) -> str:
