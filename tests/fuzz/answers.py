@@ -19,13 +19,14 @@ DOCUMENTED = [content_type_conformance, response_schema_conformance]
 # session comes at any time. The document has them where they are an operation's own.
 ANYWHERE = {400, 401, 404, 405, 413, 422, 429, 503}
 
-# The server's own answer to what is no HTTP: a URL over 64 KiB, which a long text makes when it is percent-encoded.
+# The server's own answers to a URL over 64 KiB, which a long text makes when it is percent-encoded.
 NO_HTTP = b"Invalid HTTP request received."
+HEAD_TOO_LARGE = 431
 
 
 def faults(case: Case, response: Response) -> Iterator[str]:
     """What is wrong, in a line each."""
-    if response.content == NO_HTTP:
+    if response.content == NO_HTTP or response.status_code == HEAD_TOO_LARGE:
         return
     if response.status_code >= 500:
         yield f"{response.status_code}"

@@ -17,6 +17,7 @@ logger = logging.getLogger("app.jobs")
 
 CONCURRENCY = 4  # each may hold one of the DB_POOL_SIZE connections of the requests
 POLL_S = 5.0  # how late what another process left, a retry or a period may be noticed
+FIRST_LOOK_S = 1.0  # the first requests of a process come before what others left
 LOCKED_POLL_S = 0.05  # what is due is being taken by another process
 STOP_TIMEOUT_S = 20.0
 
@@ -46,6 +47,7 @@ class Runner:
 
     async def run(self) -> None:
         """Runs until `stop`; what runs then may end within STOP_TIMEOUT_S, and the rest is given back."""
+        await self._wait(FIRST_LOOK_S)
         while not self._is_stopping:
             self._database.jobs_committed.clear()
             wait_s = await self._start_due()
