@@ -62,13 +62,6 @@ LIFECYCLE = [
         kept_by("integration/test_recovery test_a_token_is_dead_when"),
     ),
     Defence(
-        "a token is good for the address that it was sent to",
-        TOKENS,
-        "AccountToken.email == User.email, ",
-        "",
-        kept_by("integration/test_recovery test_a_token_is_dead_when"),
-    ),
-    Defence(
         "a reset ends every session",
         "app/auth/recovery.py",
         "    await end_sessions(db, account.id)\n",
@@ -110,7 +103,7 @@ LIFECYCLE = [
         DEPENDENCIES,
         "if identity.key_scope not in (None, WRITE) and request.method not in READING:",
         "if False:",
-        kept_by("conformance/test_it_bites test_letting_a_key_write_that_may_only_read"),
+        kept_by("conformance/test_matrix test_api_keys"),
     ),
     Defence(
         "a key's secret is compared",
