@@ -1,13 +1,13 @@
 """Tokens that are sent to an account's address: stored hashed, good once, and for a while."""
 
 from datetime import timedelta
-from typing import Literal, cast
+from typing import Literal
 
-from sqlalchemy import CursorResult, delete, select
+from sqlalchemy import delete, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.auth.models import AccountToken, User
-from app.core.database import Database, Reader, Row, utcnow
+from app.core.database import Database, Reader, Row, rows_changed, utcnow
 from app.core.errors import Invalid
 from app.core.security import hash_token, new_token
 
@@ -47,8 +47,7 @@ async def find(read: Reader, token: str, purpose: Purpose) -> Row:
 
 async def use(db: AsyncSession, token: str) -> None:
     """Of several who use one token at once one goes on. Raises Invalid for the others."""
-    result = await db.execute(delete(AccountToken).where(AccountToken.token_hash == hash_token(token)))
-    if cast("CursorResult", result).rowcount != 1:
+    if await rows_changed(db, delete(AccountToken).where(AccountToken.token_hash == hash_token(token))) != 1:
         raise _invalid()
 
 

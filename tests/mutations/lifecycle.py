@@ -43,7 +43,7 @@ LIFECYCLE = [
     Defence(
         "a reset token works once",
         TOKENS,
-        'if cast("CursorResult", result).rowcount != 1:',
+        "if await rows_changed(db, delete(AccountToken).where(AccountToken.token_hash == hash_token(token))) != 1:",
         "if False:",
         kept_by("integration/test_recovery test_of_racing_uses_of_one_token_one_wins"),
     ),

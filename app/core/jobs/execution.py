@@ -5,13 +5,13 @@ import logging
 import random
 import time
 from datetime import timedelta
-from typing import Any, cast
+from typing import Any
 
-from sqlalchemy import CursorResult, update
+from sqlalchemy import update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.config import Settings
-from app.core.database import Database, utcnow
+from app.core.database import Database, rows_changed, utcnow
 from app.core.database_errors import describe
 from app.core.jobs.outbox import DEAD, DONE, RUNNING, WAITING, OutboxJob
 from app.core.jobs.task import BACKOFF_S, MAX_ATTEMPTS, TASKS, FailedForGood, Job
@@ -102,5 +102,4 @@ async def _note(database: Database, row: OutboxJob, **values: Any) -> None:
 async def _update(db: AsyncSession, row: OutboxJob, values: dict[str, Any]) -> bool:
     """Whether the row was still under this attempt's lease."""
     where = (OutboxJob.id == row.id, OutboxJob.state == RUNNING, OutboxJob.lease == row.lease)
-    statement = update(OutboxJob).where(*where).values(**values).execution_options(synchronize_session=False)
-    return cast("CursorResult", await db.execute(statement)).rowcount == 1
+    return await rows_changed(db, update(OutboxJob).where(*where).values(**values)) == 1
