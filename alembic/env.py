@@ -12,8 +12,8 @@ from sqlalchemy import Column, Connection, False_, Table, True_, event, inspect,
 
 from app import models  # noqa: F401 - registers every table
 from app.core.columns import ExactDecimal, ExactString, LongText, UTCDateTime
-from app.core.config import load_settings
 from app.core.database import Base, Database
+from app.core.environment import load_settings
 from app.core.migrations import StartupError, migration_lock
 
 # Strings compare as they do on SQLite and PostgreSQL. Here and not in the models, where the options of a database would

@@ -10,9 +10,10 @@ from app import api
 from app import models as models
 from app import tasks as tasks
 from app.api_keys.uses import KeyUses, writing_uses
-from app.core.config import Settings, load_settings
+from app.core.config import Settings
 from app.core.database import Database
 from app.core.docs import add_docs
+from app.core.environment import load_settings
 from app.core.errors import add_error_handlers
 from app.core.hashing import PasswordHasher
 from app.core.jobs.background import running_jobs

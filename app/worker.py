@@ -2,7 +2,8 @@
 
 from app import models as models
 from app import tasks as tasks
-from app.core.config import SettingsError, load_settings
+from app.core.config import SettingsError
+from app.core.environment import load_settings
 from app.core.jobs.worker import make_worker
 
 settings = load_settings()

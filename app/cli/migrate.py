@@ -3,8 +3,9 @@
 import asyncio
 
 from app.cli.report import Fault, say
-from app.core.config import Settings, load_settings
+from app.core.config import Settings
 from app.core.database import Database
+from app.core.environment import load_settings
 from app.core.migrations import StartupError, current, prepare
 
 

@@ -8,7 +8,8 @@ import uvicorn
 
 from app.cli.migrate import migrated
 from app.cli.report import Fault
-from app.core.config import Settings, load_settings
+from app.core.config import Settings
+from app.core.environment import load_settings
 from app.core.protocol import LimitedProtocol
 
 SHUTDOWN_TIMEOUT_S = 30

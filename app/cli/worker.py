@@ -1,7 +1,7 @@
 """`app worker`: runs the jobs; any number of them may run."""
 
 from app.cli.migrate import migrated
-from app.core.config import load_settings
+from app.core.environment import load_settings
 
 
 def run(concurrency: int | None) -> None:

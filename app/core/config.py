@@ -1,33 +1,31 @@
 """Settings from the environment and `.env`; an unsafe or wrong one stops the start."""
 
 import json
-import re
-import secrets
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from fastapi import Depends, Request
-from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import Field, SecretStr, ValidationInfo, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
-from pydantic_settings import SettingsError as SourceError
 from sqlalchemy.engine import URL
 
+from app.core.config_faults import MIN_SECRET_LENGTH, faults_of
 from app.core.database_url import async_url
 from app.core.quota import parse_limits
 from app.core.service_url import is_sender, require_address
 
 ENV_FILE = Path(".env")
 
-# A production key of fewer characters can be guessed: HS256 wants 256 bits (RFC 7518, 3.2).
-MIN_SECRET_LENGTH = 32
-MIN_SECRET_SYMBOLS = 8
-PLACEHOLDER = re.compile("change|secret|example|default|password", re.IGNORECASE)  # what templates ship
-MIN_PRODUCTION_BCRYPT_ROUNDS = 10  # OWASP Password Storage Cheat Sheet
-
 List = Annotated[list[str], NoDecode]
 SecretList = Annotated[list[SecretStr], NoDecode]
+SERVICE_SCHEMES = {
+    "redis_url": ("redis", "rediss"),
+    "celery_broker_url": ("amqp", "amqps", "redis", "rediss"),
+    "smtp_url": ("smtp", "smtps"),
+    "frontend_url": ("http", "https"),
+}
 LIMITS = "10/minute, or several: 10/minute,100/hour"
 
 
@@ -127,28 +125,15 @@ class Settings(BaseSettings):
         parse_limits(value)
         return value
 
-    @field_validator("redis_url")
+    @field_validator(*SERVICE_SCHEMES)
     @classmethod
-    def _known_redis(cls, value: str) -> str:
-        require_address(value, ("redis", "rediss"))
-        return value
-
-    @field_validator("celery_broker_url")
-    @classmethod
-    def _known_broker(cls, value: str) -> str:
-        require_address(value, ("amqp", "amqps", "redis", "rediss"))
-        return value
-
-    @field_validator("smtp_url")
-    @classmethod
-    def _known_mail_server(cls, value: str) -> str:
-        require_address(value, ("smtp", "smtps"))
+    def _known_service(cls, value: str, info: ValidationInfo) -> str:
+        require_address(value, SERVICE_SCHEMES[str(info.field_name)])
         return value
 
     @field_validator("frontend_url")
     @classmethod
-    def _known_website(cls, value: str) -> str:
-        require_address(value, ("http", "https"))
+    def _without_slash(cls, value: str) -> str:
         return value.rstrip("/")
 
     @field_validator("mail_from")
@@ -160,55 +145,9 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _safe(self) -> Self:
-        faults = self._secret_faults()
-        if self.smtp_url and not self.mail_from:
-            faults.append(f"MAIL_FROM: not set, and SMTP_URL is. {_right('mail_from')}")
-        if self.environment == "production":
-            faults += self._production_faults()
-        if faults:
+        if faults := faults_of(self):
             raise PydanticCustomError("unsafe", "{faults}", {"faults": "\n".join(faults)})
         return self
-
-    def _secret_faults(self) -> list[str]:
-        in_production = self.environment == "production"
-        if not self.secret:
-            fault = "not set" if in_production else None
-        elif len(self.secret) < MIN_SECRET_LENGTH:
-            fault = "too short"
-        else:
-            is_random = len(set(self.secret)) >= MIN_SECRET_SYMBOLS and not PLACEHOLDER.search(self.secret)
-            fault = "not random" if in_production and not is_random else None
-        faults = [f"SECRET_KEY: {fault}. {_right('secret_key')}"] if fault else []
-        if any(len(key.get_secret_value()) < MIN_SECRET_LENGTH for key in self.secret_key_previous):
-            faults.append(f"SECRET_KEY_PREVIOUS: one is too short. {_right('secret_key_previous')}")
-        return faults
-
-    def _production_faults(self) -> list[str]:
-        faults = []
-        if self.debug:
-            faults.append("DEBUG: must be false in production")
-        if "*" in self.allowed_origins:
-            faults.append(
-                "ALLOWED_ORIGINS: * lets every website use your users' credentials. " + _right("allowed_origins")
-            )
-        if self._believes_everybody:
-            faults.append(
-                "FORWARDED_ALLOW_IPS: * believes whatever address a client makes up. " + _right("forwarded_allow_ips")
-            )
-        if self.bcrypt_rounds < MIN_PRODUCTION_BCRYPT_ROUNDS:
-            faults.append(f"BCRYPT_ROUNDS: must be {MIN_PRODUCTION_BCRYPT_ROUNDS} or more in production")
-        if self.web_concurrency > 1 and self.url.get_backend_name() == "sqlite":
-            faults.append(
-                "WEB_CONCURRENCY: SQLite serves one worker process in production. "
-                "Set it to 1, or DATABASE_URL to PostgreSQL or MySQL"
-            )
-        return faults
-
-    @property
-    def _believes_everybody(self) -> bool:
-        """With everybody trusted, the server takes the leftmost of X-Forwarded-For, which the client wrote."""
-        networks = self.forwarded_allow_ips.split(",")
-        return any(network.strip() == "*" or network.strip().endswith("/0") for network in networks)
 
     @property
     def url(self) -> URL:
@@ -234,65 +173,8 @@ class Settings(BaseSettings):
         return (self.log_format or ("json" if self.environment == "production" else "console")) == "json"
 
 
-def load_settings() -> Settings:
-    """The settings of this process.
-
-    In development a missing SECRET_KEY is made once and kept in `.env`, so that sign-ins outlive a restart and
-    several workers agree.
-
-    Raises:
-        SettingsError: one line a fault: which variable, what is wrong, what would be right.
-    """
-    try:
-        settings = Settings()
-        if not settings.secret:
-            if settings.environment != "development":
-                raise SettingsError("SECRET_KEY: not set. " + _right("secret_key"))
-            keep_development_secret()
-            settings = Settings()
-    except ValidationError as error:
-        raise SettingsError("\n".join(_line(fault) for fault in error.errors())) from None
-    except SourceError as error:
-        raise SettingsError(str(error)) from None
-    return settings
-
-
-def keep_development_secret() -> None:
-    """Append a random SECRET_KEY to `.env` unless it has one; safe when several processes start at once."""
-    import fcntl  # not on Windows, where SECRET_KEY has to be set by hand
-
-    try:
-        with ENV_FILE.open("a+", encoding="utf-8") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
-            file.seek(0)
-            text = file.read()
-            if any(
-                line.partition("=")[0].strip() == "SECRET_KEY" and line.partition("=")[2].strip()
-                for line in text.splitlines()
-            ):
-                return
-            newline = "" if not text or text.endswith("\n") else "\n"
-            file.write(f"{newline}SECRET_KEY={secrets.token_hex(32)}\n")
-        ENV_FILE.chmod(0o600)
-    except OSError as error:
-        raise SettingsError(
-            f"SECRET_KEY: not set, and {ENV_FILE} cannot be written ({error.strerror}). " + _right("secret_key")
-        ) from None
-
-
 async def _settings(request: Request) -> Settings:
     return request.app.state.settings
 
 
 AppSettings = Annotated[Settings, Depends(_settings)]
-
-
-def _right(name: str) -> str:
-    return f"Right: {Settings.model_fields[name].description}"
-
-
-def _line(fault: Any) -> str:
-    if fault["type"] == "unsafe":
-        return fault["msg"]
-    name = str(fault["loc"][0])
-    return f"{name.upper()}: {fault['msg']}. {_right(name)}"

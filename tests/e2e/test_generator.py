@@ -120,7 +120,7 @@ def add_and_drop_fields(clone: Clone) -> None:
 # Migrates, and looks for drift.
 DRIFT = """
 from alembic import command
-from app.core.config import load_settings
+from app.core.environment import load_settings
 from app.core.migrations import alembic_config, upgrade
 upgrade(load_settings())
 command.check(alembic_config(load_settings()))

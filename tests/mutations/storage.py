@@ -7,7 +7,7 @@ IDEMPOTENCY = "app/core/idempotency.py"
 EXECUTION = "app/core/jobs/execution.py"
 OUTBOX = "app/core/jobs/outbox.py"
 MAIL = "app/core/mail.py"
-CONFIG = "app/core/config.py"
+CONFIG = "app/core/config_faults.py"
 PRODUCTION = kept_by("unit/test_config test_an_unsafe_production_does_not_start")
 RACING_PUTS = kept_by("integration/test_transactions test_of_racing_puts_with_one_etag_one_wins")
 KEYS = kept_by("integration/test_transactions test_a_key_is_its_owners_and_of_one_request")
@@ -129,16 +129,16 @@ STORAGE = [
     Defence(
         "production wants a long secret",
         CONFIG,
-        "elif len(self.secret) < MIN_SECRET_LENGTH:",
+        "elif len(settings.secret) < MIN_SECRET_LENGTH:",
         "elif False:",
         PRODUCTION,
     ),
-    Defence("production is not debugged", CONFIG, "        if self.debug:", "        if False:", PRODUCTION),
-    Defence("production names its origins", CONFIG, 'if "*" in self.allowed_origins:', "if False:", PRODUCTION),
+    Defence("production is not debugged", CONFIG, "    if settings.debug:", "    if False:", PRODUCTION),
+    Defence("production names its origins", CONFIG, 'if "*" in settings.allowed_origins:', "if False:", PRODUCTION),
     Defence(
         "production hashes dearly",
         CONFIG,
-        "if self.bcrypt_rounds < MIN_PRODUCTION_BCRYPT_ROUNDS:",
+        "if settings.bcrypt_rounds < MIN_PRODUCTION_BCRYPT_ROUNDS:",
         "if False:",
         PRODUCTION,
     ),

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from app.core.config import Settings, SettingsError, load_settings
+from app.core.config import Settings, SettingsError
 from app.core.database import Database
 from app.core.database_url import async_url
+from app.core.environment import load_settings
 from app.core.rate_limit import open_counters
 from tests.factories import SECRET, settings
 

@@ -1,7 +1,8 @@
 """Settings: they are read, and none is wrong or unsafe."""
 
 from app.cli.checks import Check, Finding
-from app.core.config import Settings, SettingsError, load_settings
+from app.core.config import Settings, SettingsError
+from app.core.environment import load_settings
 
 
 def check() -> Check:
