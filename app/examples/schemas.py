@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import Field, StrictBool
 
 from app.core.pagination import OwnedQuery
 from app.core.schemas import RequestSchema, RowSchema, unchanged
@@ -14,13 +14,13 @@ Title = Annotated[str, Field(min_length=1, max_length=200)]
 class ExampleItemCreate(RequestSchema):
     title: Title
     description: str | None = None
-    is_completed: bool = False
+    is_completed: StrictBool = False
 
 
 class ExampleItemUpdate(RequestSchema):
     title: Title = unchanged()
     description: str | None = unchanged()
-    is_completed: bool = unchanged()
+    is_completed: StrictBool = unchanged()
 
 
 class ExampleItemResponse(RowSchema):

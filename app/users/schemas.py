@@ -1,12 +1,14 @@
 """What superusers can ask and change of accounts."""
 
+from pydantic import StrictBool
+
 from app.core.pagination import ListQuery
 from app.core.schemas import RequestSchema, unchanged
 
 
 class UserUpdate(RequestSchema):
-    is_active: bool = unchanged()
-    is_superuser: bool = unchanged()
+    is_active: StrictBool = unchanged()
+    is_superuser: StrictBool = unchanged()
 
 
 class UserQuery(ListQuery):

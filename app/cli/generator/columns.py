@@ -102,7 +102,8 @@ class Column:
 
     @property
     def filter(self) -> str:
-        return f"{self.name}: {self._request} | None = None"
+        words = "bool" if self.shape.python == "bool" else self._request  # a query has only words: true, 1
+        return f"{self.name}: {words} | None = None"
 
     @property
     def answered_default(self) -> str:

@@ -27,7 +27,7 @@ _MODULE_NAMES = {
     "Annotated", "Any", "Base", "BigInteger", "CurrentUser", "DbSession", "Decimal", "Depends", "Double", "Email",
     "Entity", "ExactDecimal", "Field", "ForeignKey", "IfMatch", "Index", "Int32", "Int64", "JSON", "Json", "ListQuery",
     "Literal", "LongText", "Mapped", "Owned", "OwnedQuery", "Page", "Query", "ReadSession", "RequestSchema", "Router",
-    "Row", "RowSchema", "Sequence", "String", "Superuser", "UTC", "UUID", "Url", "User", "UtcDatetime",
+    "Row", "RowSchema", "Sequence", "StrictBool", "String", "Superuser", "UTC", "UUID", "Url", "User", "UtcDatetime",
 }  # fmt: skip
 _VARIABLES = {
     "another", "app", "body", "changed", "db", "field", "if_match", "other", "page", "public", "query", "read",

@@ -24,7 +24,7 @@ _SOURCES = {
     "typing": "Annotated Any Literal",
     "uuid": "UUID",
     "fastapi": "Depends Query",
-    "pydantic": "Field",
+    "pydantic": "Field StrictBool",
     "pytest": "",
     "sqlalchemy": "BigInteger Double ForeignKey Index JSON String false true",
     "sqlalchemy.orm": "Mapped mapped_column",

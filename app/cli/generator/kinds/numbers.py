@@ -110,10 +110,11 @@ def bool_kind(argument: str) -> Shape:
 
     return Shape(
         python="bool",
+        request="StrictBool",
         migration="sa.Boolean()",
         default=default,
         filters=True,
         not_unique_because="there would be two rows at most",
         samples=("True", "False"),
-        bad=('"perhaps"',),
+        bad=('"true"', "0.0", "1"),
     )
