@@ -88,6 +88,10 @@ bench-entities: $(DEVELOPMENT) ## Measure what ten and twenty more entities cost
 bench-jobs: $(DEVELOPMENT) ## Measure ten thousand jobs, embedded and with each broker that is installed
 	$(BIN)/python -m benchmarks.jobs
 
+.PHONY: bench-growth
+bench-growth: $(DEVELOPMENT) ## Measure and reckon what a million users and a billion items need: ROWS=1000000
+	@ROWS=$(or $(ROWS),1000000) $(BIN)/python -m benchmarks.growth
+
 .PHONY: login-timing
 login-timing: $(DEVELOPMENT) ## Compare how long sign-ins with an unknown address and with a wrong password take: TRIES=40
 	@TRIES=$(or $(TRIES),40) $(BIN)/python -m benchmarks.login_timing
