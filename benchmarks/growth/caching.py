@@ -1,7 +1,7 @@
 """How often the cache is hit: simulated, as keys hold the caller and so one user's requests decide alone.
 
-A user comes for a while, lists, reads rows (few of them often: Zipf) and writes now and then, which makes what is cached
-of that user void. Requests go to one of several processes at random: each remembers identities for itself.
+A user comes for a while, lists, reads rows (few of them often: Zipf) and writes now and then, which makes what is
+cached of that user void. Requests go to one of several processes at random: each remembers identities for itself.
 """
 
 import random

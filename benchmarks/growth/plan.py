@@ -25,7 +25,7 @@ def show(measured: Measured, cpu_us: dict[str, float]) -> None:
     processors = per_second * mean_us / 1e6 / BUSY
     instances = max(2, math.ceil(processors / WORKERS))
     print(
-        f"\n{USERS:,} users, {DAILY:.0%} of them a day, {REQUESTS_A_DAY} requests each, {PEAK} times the mean at the peak"
+        f"\n{USERS:,} users, {DAILY:.0%} of them a day, {REQUESTS_A_DAY} requests each, the peak {PEAK} times the mean"
     )
     print(f"  {per_second:,.0f} requests a second, {mean_us:.0f} us each: {processors:.1f} processors at {BUSY:.0%}")
     print(f"  {instances} instances of {WORKERS} workers")
@@ -46,20 +46,19 @@ def _disk_gb(measured: Measured) -> float:
 def _show_connections(instances: int) -> None:
     pool = Settings.model_fields["db_pool_size"].default or 5
     each = WORKERS * 2 * pool
-    fit = MAX_CONNECTIONS // each
-    print(
-        f"\nConnections: {WORKERS} workers x 2 pools x {pool} = {each} an instance; {MAX_CONNECTIONS} take {fit} instances"
-    )
-    print(f"  {instances} instances and one more in a rolling restart: {(instances + 1) * each}")
+    print(f"\nConnections: {WORKERS} workers with 2 pools of {pool}: {each} an instance")
+    print(f"  {instances} instances and one more in a rolling restart: {(instances + 1) * each} of {MAX_CONNECTIONS}")
 
 
 def _show_cost(instances: int, disk_gb: float) -> None:
+    cpu, memory, disk = DOLLARS.values()
+    server = 16 * cpu + disk_gb * (CACHED * memory + disk)
     parts = {
-        "instances": instances * WORKERS * (DOLLARS["vCPU"] + DOLLARS["GB of RAM"]),
-        "primary and 2 replicas": 3 * (16 * DOLLARS["vCPU"] + disk_gb * (CACHED * DOLLARS["GB of RAM"] + DOLLARS["GB of disk"])),
-        "Redis, broker, workers, load balancer": 8 * DOLLARS["vCPU"] + 16 * DOLLARS["GB of RAM"],
-    }  # fmt: skip
-    print(f"\nCost a month at {', '.join(f'{price} dollars a {unit}' for unit, price in DOLLARS.items())}")
+        "instances": instances * WORKERS * (cpu + memory),
+        "primary and 2 replicas": 3 * server,
+        "Redis, broker, workers, load balancer": 8 * cpu + 16 * memory,
+    }
+    print(f"\nCost a month, at {', '.join(f'{price:g} dollars a {unit}' for unit, price in DOLLARS.items())}")
     for name, dollars in parts.items():
         print(f"  {name:40} {dollars:8,.0f}")
     print(f"  {'in all':40} {sum(parts.values()):8,.0f}")

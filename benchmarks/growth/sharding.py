@@ -1,4 +1,4 @@
-"""How even shards by user are: users differ (log-normal, a few have a thousand times the median), and hashing spreads them."""
+"""How even shards by user are: simulated, with users that differ by the thousand (log-normal)."""
 
 import hashlib
 import random
@@ -14,16 +14,15 @@ def show() -> None:
     items = [chance.lognormvariate(0, SIGMA) for _ in range(USERS)]
     scale = MEAN_ITEMS * USERS / sum(items)
     items = [count * scale for count in items]
-    print(
-        f"\nShards by a hash of user_id; the largest user has {max(items):,.0f} items, the median {sorted(items)[USERS // 2]:,.0f}"
-    )
+    largest, median = max(items), sorted(items)[USERS // 2]
+    print(f"\nShards by a hash of user_id; the largest user has {largest:,.0f} items, the median {median:,.0f}")
     for shards in SHARDS:
         sizes = [0.0] * shards
         for user, count in enumerate(items, 1):
             sizes[_shard(user, shards)] += count
         mean = sum(sizes) / shards
         print(
-            f"  {shards:4} shards of {mean / 1e6:7.1f} million items; the fullest has {max(sizes) / mean:.2f} times the mean"
+            f"  {shards:4} of {mean / 1e6:7.1f} million items on average; the fullest has {max(sizes) / mean:.2f} times that"
         )
 
 
