@@ -21,9 +21,8 @@ def show() -> None:
         for user, count in enumerate(items, 1):
             sizes[_shard(user, shards)] += count
         mean = sum(sizes) / shards
-        print(
-            f"  {shards:4} of {mean / 1e6:7.1f} million items on average; the fullest has {max(sizes) / mean:.2f} times that"
-        )
+        fullest = max(sizes) / mean
+        print(f"  {shards:4} of {mean / 1e6:7.1f} million items on average; the fullest has {fullest:.2f} times that")
 
 
 def _shard(user_id: int, shards: int) -> int:
