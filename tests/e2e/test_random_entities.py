@@ -13,7 +13,7 @@ from tests.databases import SERVERS
 from tests.random_entities import draw
 
 CLONES = int(os.environ.get("PROVE_CLONES", "2"))
-ENTITIES = int(os.environ.get("PROVE_ENTITIES", "4"))
+ENTITIES = int(os.environ.get("PROVE_ENTITIES", "3"))
 FIRST_SEED = int(os.environ.get("PROVE_FIRST_SEED", "1"))
 
 # The contract and the schema; the rest of the suite does not look at what is added.
