@@ -98,7 +98,7 @@ ACCOUNTS = [
         "app/auth/service.py",
         "where(User.id == user.id, User.is_active)",
         "where(User.id == user.id)",
-        kept_by("integration/test_auth test_every_wrong_sign_in_has_one_answer"),
+        kept_by("integration/test_auth test_an_account_that_changes_while_its_password_is_verified_opens_no_session"),
     ),
     Defence(
         "a new password signs the other devices out",
