@@ -14,9 +14,9 @@ from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
 
+from deploy.cluster.servers import RabbitMQ, Redis, Server, running
 from tests import processes
 from tests.e2e.stack import API, Caller, serving, working
-from tests.servers import RabbitMQ, Redis, Server, running
 
 JOBS = int(os.environ.get("JOBS", "10000"))
 A_REQUEST = 1000

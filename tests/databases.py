@@ -12,7 +12,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from app.core.database_url import async_url
-from tests import servers
+from deploy.cluster import servers
 
 SERVERS = {"postgresql": "TEST_POSTGRES_URL", "mysql": "TEST_MYSQL_URL"}
 BACKENDS = ["sqlite", *(name for name, variable in SERVERS.items() if os.environ.get(variable))]

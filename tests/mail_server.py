@@ -13,7 +13,7 @@ from typing import Any
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import AuthResult, Envelope, Session
 
-from tests.processes import free_port
+from deploy.cluster.ports import free_port
 
 BUSY, NEVER = "451 4.7.1 Try again later", "550 5.1.1 No such mailbox"
 

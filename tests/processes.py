@@ -5,7 +5,6 @@ import os
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -18,6 +17,7 @@ from pathlib import Path
 import httpx2
 
 from app.core.config import Settings
+from deploy.cluster.ports import free_port
 from tests.factories import SECRET
 
 ROOT = Path(__file__).parents[1]
@@ -87,12 +87,6 @@ def clone(folder: Path, *, with_venv: bool = True) -> Path:
     if with_venv:
         (folder / ".venv").symlink_to(BIN.parent)
     return folder
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
 
 
 @dataclass

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from deploy.cluster.servers import RabbitMQ, Redis, Server, running
 from tests import databases, processes
 from tests.e2e.stack import API, Caller, end, serving, working
 from tests.factories import PASSWORD
-from tests.servers import RabbitMQ, Redis, Server, running
 from tests.waiting import until_sync
 
 pytestmark = pytest.mark.whole_project

@@ -12,6 +12,7 @@ from pyotp import TOTP
 from typer.testing import CliRunner
 
 from app.cli import cli
+from deploy.cluster.ports import free_port
 from tests import processes
 from tests.factories import PASSWORD
 
@@ -84,7 +85,7 @@ def test_a_bad_setting_is_one_line(tmp_path: Path, sqlite: dict[str, str]) -> No
 def test_a_database_that_cannot_be_reached_is_one_line(
     tmp_path: Path, sqlite: dict[str, str], name: str, address: str
 ) -> None:
-    env = sqlite | {"DATABASE_URL": address, "PORT": str(processes.free_port())}
+    env = sqlite | {"DATABASE_URL": address, "PORT": str(free_port())}
     run = processes.command("app", name, folder=tmp_path, env=env)
     is_one_line(run, "DATABASE_URL: ", "cannot be used")
     assert "secret" not in run.stdout + run.stderr

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
+from deploy.cluster.servers import PostgreSQL, running
 from tests import databases, processes
 from tests.e2e.stack import Caller, serving
 from tests.processes import Server
-from tests.servers import PostgreSQL, running
 from tests.waiting import until_sync
 
 pytestmark = pytest.mark.whole_project

@@ -12,9 +12,10 @@ from pathlib import Path
 import httpx2
 import pytest
 
+from deploy.cluster.servers import Nginx, running
 from tests import factories, processes
 from tests.processes import Server
-from tests.servers import Nginx, running
+from tests.proxy import Proxy
 
 pytestmark = [
     pytest.mark.whole_project,
@@ -58,11 +59,11 @@ def entered(server: Server, entrance: str) -> Generator[str]:
     if entrance == "direct":
         yield server.url
         return
-    with running(partial(Nginx, upstream=server.url, address=INNER)) as inner:
+    with running(partial(Proxy, upstream=server.url, address=INNER)) as inner:
         if entrance == "one proxy":
             yield inner.url
             return
-        with running(partial(Nginx, upstream=inner.url, address=OUTER)) as outer:
+        with running(partial(Proxy, upstream=inner.url, address=OUTER)) as outer:
             yield outer.url
 
 

@@ -14,10 +14,10 @@ import pytest
 from redis import Redis as RedisClient
 
 from app.core.counters import Counters
+from deploy.cluster.servers import Redis, running
+from deploy.cluster.servers import Server as Service
 from tests import factories, processes
 from tests.processes import Server
-from tests.servers import Redis, running
-from tests.servers import Server as Service
 from tests.waiting import until_sync
 
 pytestmark = [
