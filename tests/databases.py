@@ -22,7 +22,7 @@ SQLITE_IN_MEMORY = "sqlite:///file:/groundwork-tests?vfs=memdb&uri=true"
 
 def not_tested() -> list[str]:
     missing = [f"{name} ({variable} is not set)" for name, variable in SERVERS.items() if name not in BACKENDS]
-    kinds = (servers.Nginx, servers.PostgreSQL, servers.RabbitMQ, servers.Redis)
+    kinds = (servers.MariaDB, servers.Nginx, servers.PostgreSQL, servers.RabbitMQ, servers.Redis)
     return missing + [f"what starts {kind.__name__} (not installed)" for kind in kinds if not kind.find()]
 
 

@@ -93,10 +93,19 @@ class Server:
         """Start the process, unless it runs, and do not wait for it."""
         with self._one_start:
             self.wanted = True
-            if not self.is_running:
-                self.folder.mkdir(parents=True, exist_ok=True)
-                self.prepare()
-                self._process = self._spawn()
+            self._launch()
+
+    def relaunch(self) -> None:
+        """Start it again if it ended without being stopped."""
+        with self._one_start:
+            if self.wanted:
+                self._launch()
+
+    def _launch(self) -> None:
+        if not self.is_running:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            self.prepare()
+            self._process = self._spawn()
 
     def _spawn(self) -> subprocess.Popen[bytes]:
         with self.log.open("ab") as log:
