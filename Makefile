@@ -63,6 +63,10 @@ format: $(DEVELOPMENT) ## Format the code and mend what the linter can
 	$(BIN)/ruff check --fix --quiet .
 	$(BIN)/ruff format --quiet .
 
+.PHONY: cluster
+cluster: $(DEVELOPMENT) ## Start it on many processes: nginx, APPS=3, a worker, PostgreSQL and REPLICAS=2, Redis, RabbitMQ
+	@APPS="$(APPS)" REPLICAS="$(REPLICAS)" $(BIN)/python -m deploy.cluster
+
 .PHONY: prove-entities
 prove-entities: $(DEVELOPMENT) ## Add, prove and remove random entities: CLONES=20 ENTITIES=6 FIRST_SEED=1
 	PROVE_CLONES=$(or $(CLONES),20) PROVE_ENTITIES=$(or $(ENTITIES),6) PROVE_FIRST_SEED=$(or $(FIRST_SEED),1) \

@@ -109,7 +109,11 @@ def cluster(folder: Path, apps: int = 3, replicas: int = 2, **settings: str) -> 
         whole.stop()
 
 
+def missing_packages() -> list[str]:
+    """Debian's packages of what is not installed."""
+    return sorted(kind.package for kind in (LoadBalancer, PostgreSQL, RabbitMQ, Redis) if not kind.find())
+
+
 def require_programs() -> None:
-    kinds = (LoadBalancer, PostgreSQL, RabbitMQ, Redis)
-    if missing := sorted(kind.package for kind in kinds if not kind.find()):
+    if missing := missing_packages():
         raise NotStarted(f"not installed: {', '.join(missing)}. Right: sudo apt-get install {' '.join(missing)}")

@@ -6,12 +6,10 @@ import shutil
 import signal
 import socket
 import subprocess
-import tempfile
 import threading
-from collections.abc import Callable, Generator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
-from typing import TypeVar
+from typing import Any
 
 from deploy.cluster.ports import free_port
 from deploy.cluster.processes import kill_all
@@ -38,7 +36,7 @@ class Server:
         self.port = free_port()
         self.wanted = False
         """Whether it was started and not stopped since: who dies all the same is started again by a supervisor."""
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: subprocess.Popen[Any] | None = None
         self._one_start = threading.Lock()
 
     @classmethod
@@ -107,15 +105,13 @@ class Server:
             self.prepare()
             self._process = self._spawn()
 
-    def _spawn(self) -> subprocess.Popen[bytes]:
+    def _spawn(self) -> subprocess.Popen[Any]:
         with self.log.open("ab") as log:
             return subprocess.Popen(
                 self.words(),
                 cwd=self.folder,
                 env=self.environment(),
-                user=self.user() if os.getuid() == 0 else None,
-                group=_group(self.user()) if os.getuid() == 0 else None,
-                extra_groups=[] if os.getuid() == 0 and self.user() else None,
+                **self._identity(),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -152,7 +148,7 @@ class Server:
         if (process := self._process) is not None:
             self._kill(process)
 
-    def _kill(self, process: subprocess.Popen[bytes]) -> None:
+    def _kill(self, process: subprocess.Popen[Any]) -> None:
         kill_all(process.pid)
         process.wait(timeout=30)
 
@@ -164,55 +160,21 @@ class Server:
 
     def run(self, *words: str) -> str:
         """What a command says that is run in its folder by its user; NotStarted when it fails."""
-        user = self.user() if os.getuid() == 0 else None
-        done = subprocess.run(
-            words,
-            cwd=self.folder,
-            user=user,
-            group=_group(user),
-            extra_groups=[] if user else None,
-            check=False,
-            text=True,
-            capture_output=True,
-        )
+        done = subprocess.run(words, cwd=self.folder, check=False, text=True, capture_output=True, **self._identity())
         if done.returncode:
             said = (done.stderr or done.stdout).strip().splitlines() or ["it wrote nothing"]
             raise NotStarted(f"{self.name}: {Path(words[0]).name} failed: {said[-1]}")
         return done.stdout
 
+    def _identity(self) -> dict[str, Any]:
+        """For subprocess: its user, of no group but their own."""
+        if os.getuid() != 0 or (name := self.user()) is None:
+            return {}
+        return {"user": name, "group": pwd.getpwnam(name).pw_gid, "extra_groups": []}
+
     def give_folder_to_its_user(self) -> None:
         """A server that refuses to run as root needs a folder of its own, and a way into it."""
-        name = self.user()
-        if os.getuid() == 0 and name is not None:
-            os.chown(self.folder, pwd.getpwnam(name).pw_uid, pwd.getpwnam(name).pw_gid)
-            closed = [path for path in self.folder.resolve().parents if not path.stat().st_mode & 0o001]
-            if closed:
-                raise NotStarted(f"{self.name} runs as {name}, who cannot enter {closed[-1]}: choose an open folder")
-
-
-def _group(user: str | None) -> int | None:
-    return pwd.getpwnam(user).pw_gid if user else None
-
-
-S = TypeVar("S", bound=Server)
-
-
-@contextmanager
-def running(kind: Callable[[Path], S]) -> Generator[S]:
-    """Started in a folder of its own; whatever is left of it is killed in the end."""
-    with scratch() as folder:
-        server = kind(folder)
-        try:
-            server.start()
-            yield server
-        finally:
-            server.wanted = False
-            server.kill()
-
-
-@contextmanager
-def scratch() -> Generator[Path]:
-    """A folder that every user may enter, gone in the end."""
-    with tempfile.TemporaryDirectory(prefix="groundwork-", ignore_cleanup_errors=True) as folder:
-        Path(folder).chmod(0o711)
-        yield Path(folder)
+        if who := self._identity():
+            os.chown(self.folder, pwd.getpwnam(who["user"]).pw_uid, who["group"])
+            if closed := [path for path in self.folder.resolve().parents if not path.stat().st_mode & 0o001]:
+                raise NotStarted(f"{self.name} runs as {who['user']}, who cannot enter {closed[-1]}: choose another")

@@ -5,7 +5,8 @@ from pathlib import Path
 from deploy.cluster.mariadb import MariaDB, MariaDBReplica
 from deploy.cluster.ports import free_port
 from deploy.cluster.postgresql import PostgreSQL, PostgreSQLReplica
-from deploy.cluster.server import NotStarted, Server, running, scratch
+from deploy.cluster.running import running, scratch
+from deploy.cluster.server import NotStarted, Server
 
 __all__ = [
     "MariaDB",
