@@ -18,7 +18,8 @@ class Precondition:
     """The If-Match of a request. Lock the row, then check it: of N racing writers with one ETag one goes through."""
 
     def __init__(self, if_match: str | None) -> None:
-        self._wanted = None if if_match is None else {tag.strip() for tag in if_match.split(",")}
+        # Weak as well: a proxy that compresses makes our tag weak (W/"..."), and the row behind it is the same.
+        self._wanted = None if if_match is None else {tag.strip().removeprefix("W/") for tag in if_match.split(",")}
 
     def check(self, schema: type[RowSchema], row: Any) -> None:
         """Raises PreconditionFailed when the row, as the schema answers with it, is not what the client saw."""
