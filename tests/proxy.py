@@ -17,7 +17,6 @@ class Proxy(Nginx):
 
 NGINX_CONF = """
 master_process off;
-pid nginx.pid;
 events {}
 http {
     access_log off;

@@ -91,6 +91,20 @@ class LoadBalancer(Nginx):
 
     def prepare(self) -> None:
         shutil.copytree(NGINX_FOLDER, self.folder, dirs_exist_ok=True)
-        servers = "".join(f"server 127.0.0.1:{app.port};\n" for app in self.apps)
-        (self.folder / "upstream.conf").write_text(servers)
-        (self.folder / "listen.conf").write_text(f"listen 127.0.0.1:{self.port};\n")
+        places = [f"server 127.0.0.1:{app.port}" for app in self.apps]
+        servers = [f"{place} max_fails=1 fail_timeout=1s;" for place in places]
+        servers += [f"{place} max_fails=0 backup;" for place in places]
+        (self.folder / "upstream.conf").write_text("\n".join(servers) + "\n")
+        (self.folder / "listen.conf").write_text(LISTEN_CONF % self.port)
+
+
+# In its own folder, too, what it keeps elsewhere where it is installed.
+LISTEN_CONF = """
+listen 127.0.0.1:%s;
+access_log access.log app;
+client_body_temp_path body;
+proxy_temp_path proxy;
+fastcgi_temp_path fastcgi;
+uwsgi_temp_path uwsgi;
+scgi_temp_path scgi;
+"""

@@ -88,4 +88,5 @@ class Nginx(Server):
         return f"http://127.0.0.1:{self.port}"
 
     def words(self) -> list[str]:
-        return [str(self.find()), "-p", str(self.folder), "-c", "nginx.conf", "-e", "stderr", "-g", "daemon off;"]
+        own = "daemon off; pid nginx.pid;"  # the one that is installed may run, too
+        return [str(self.find()), "-p", str(self.folder), "-c", "nginx.conf", "-e", "stderr", "-g", own]
