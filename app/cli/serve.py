@@ -2,17 +2,18 @@
 
 import os
 import socket
+from collections.abc import Generator
+from contextlib import contextmanager
+from tempfile import TemporaryDirectory
 
 import typer
-import uvicorn
 
 from app.cli.migrate import migrated
 from app.cli.report import Fault
 from app.core.config import Settings
 from app.core.environment import load_settings
-from app.core.protocol import LimitedProtocol
-
-SHUTDOWN_TIMEOUT_S = 30
+from app.core.metrics import SHARED_FOLDER
+from app.core.server import make_config, serve
 
 
 def run() -> None:
@@ -20,17 +21,27 @@ def run() -> None:
     _require_free_port(settings)
     migrated(settings)
     _say_where(settings)
-    uvicorn.run(
+    config = make_config(
         "app.main:app",
-        http=LimitedProtocol,
         host=settings.host,
         port=settings.port,
         workers=settings.web_concurrency,
         forwarded_allow_ips=settings.forwarded_allow_ips,
-        server_header=False,
-        log_config=None,
-        timeout_graceful_shutdown=SHUTDOWN_TIMEOUT_S,
+        drain_seconds=settings.drain_seconds,
     )
+    with _shared_metrics(settings):
+        serve(config)
+
+
+@contextmanager
+def _shared_metrics(settings: Settings) -> Generator[None]:
+    """Several workers write what they counted into files of one folder, so that any of them can tell it all."""
+    if settings.web_concurrency == 1 or SHARED_FOLDER in os.environ:
+        yield
+        return
+    with TemporaryDirectory(prefix="metrics-") as folder:
+        os.environ[SHARED_FOLDER] = folder
+        yield
 
 
 def _require_free_port(settings: Settings) -> None:

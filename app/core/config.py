@@ -91,6 +91,7 @@ class Settings(BaseSettings):
 
     host: str = Field("127.0.0.1", description="an address to listen on: 127.0.0.1 or 0.0.0.0")
     port: int = Field(8000, ge=1, le=65535, description="a whole number from 1 to 65535")
+    drain_seconds: int = Field(0, ge=0, le=300, description="a whole number from 0 to 300")
     web_concurrency: int = Field(1, ge=1, le=256, description="a number of worker processes from 1 to 256")
 
     log_format: Literal["console", "json"] | None = Field(

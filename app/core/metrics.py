@@ -1,5 +1,6 @@
 """Counts and times of requests for Prometheus, by route template: a raw path would be a label without bound."""
 
+import os
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -8,6 +9,7 @@ from starlette.types import Scope
 if TYPE_CHECKING:
     from prometheus_client import Histogram
 
+SHARED_FOLDER = "PROMETHEUS_MULTIPROC_DIR"  # prometheus_client's: where several processes of one server count
 UNKNOWN_ROUTE = "(none)"
 BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 
@@ -31,9 +33,14 @@ class RequestMetrics:
 
     def exposition(self) -> tuple[bytes, str]:
         """The text for Prometheus, and its content type."""
-        from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+        from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+        from prometheus_client.multiprocess import MultiProcessCollector
 
-        return generate_latest(self._durations), CONTENT_TYPE_LATEST
+        if SHARED_FOLDER not in os.environ:
+            return generate_latest(self._durations), CONTENT_TYPE_LATEST
+        registry = CollectorRegistry()
+        MultiProcessCollector(registry)
+        return generate_latest(registry), CONTENT_TYPE_LATEST
 
 
 def route_template(scope: Scope) -> str:

@@ -1,6 +1,10 @@
 """The server's protocol: the head of a request has a size and a time, so that nobody fills the memory or holds a place.
 
 uvicorn with httptools has a limit for neither. A body's are in `app.core.middleware.BodyLimit`.
+
+And it drains. A proxy may be sending a request on an idle connection at the very moment when the server closes it,
+which loses that request: the proxy must not send a POST again. So an idle connection stays open for longer than a proxy
+leaves it idle, and what comes on it is answered with `Connection: close`.
 """
 
 import asyncio
@@ -10,6 +14,9 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 MAX_HEAD_BYTES = 64 * 1024  # and what one read brings beyond it
 HEAD_TIMEOUT_S = 10.0  # from the connection, or the first byte of a further request, to the end of its head
+
+DRAINING = "draining"  # in the state that requests share: the server is about to end
+IDLE_GRACE_S = 4.0  # the proxy has closed by then what it does not use: keepalive_timeout of deploy/nginx is 2 s
 
 TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large"  # RFC 6585, 5
 TOO_SLOW = b"HTTP/1.1 408 Request Timeout"
@@ -37,10 +44,28 @@ class LimitedProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         self._end_head()
         super().on_headers_complete()
+        if self.app_state.get(DRAINING) and self.cycle is not None:
+            self.cycle.keep_alive = False
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._end_head()
         super().connection_lost(exc)
+
+    def shutdown(self) -> None:
+        """Called once the listener is closed."""
+        if self.app_state.get(DRAINING) and not self._will_say_close():
+            self.loop.call_later(IDLE_GRACE_S, self._close_if_idle)
+        else:
+            super().shutdown()
+
+    def _will_say_close(self) -> bool:
+        """Whether a request is here whose answer has not begun, and so can still tell that it is the last."""
+        return self.cycle is not None and not self.cycle.response_started
+
+    def _close_if_idle(self) -> None:
+        if self._timer is not None and self._head_bytes > 0:
+            return  # a head is on its way: answered, or cut by its own time
+        super().shutdown()
 
     def _begin_head(self) -> None:
         if self._timer is None:
