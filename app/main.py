@@ -22,6 +22,7 @@ from app.core.metrics import RequestMetrics
 from app.core.middleware import add_middleware
 from app.core.migrations import prepare
 from app.core.rate_limit import open_counters
+from app.health.readiness import Readiness
 from app.health.router import router as health
 
 
@@ -43,6 +44,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.metrics = RequestMetrics()
     app.state.key_uses = KeyUses()
     app.state.counters = open_counters(settings)
+    app.state.readiness = Readiness(app.state.database, settings)
     add_error_handlers(app)
     add_middleware(app, settings, app.state.metrics)
     app.include_router(health)

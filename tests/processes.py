@@ -38,8 +38,12 @@ def environment(**variables: str) -> dict[str, str]:
 
 def safe(database_url: str, **variables: str) -> dict[str, str]:
     """The environment of a quick and quiet server."""
+    return environment(**quick_settings(database_url) | variables)
+
+
+def quick_settings(database_url: str) -> dict[str, str]:
     quick = {"ENVIRONMENT": "test", "SECRET_KEY": SECRET, "BCRYPT_ROUNDS": "4", "RATE_LIMIT_ENABLED": "false"}
-    return environment(DATABASE_URL=database_url, **quick | variables)
+    return {"DATABASE_URL": database_url} | quick
 
 
 def command(*words: str, folder: Path, env: dict[str, str], stdin: str = "") -> subprocess.CompletedProcess[str]:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import typer
 
-from app.cli.checks import Check, Finding, database, docs, migrations, policies, registries, settings
+from app.cli.checks import Check, Finding, database, docs, migrations, policies, registries, services, settings
 from app.cli.report import say
 
 # Each check with those without which it cannot be made.
@@ -12,6 +12,7 @@ CHECKS: dict[str, tuple[Callable[[], Check], tuple[str, ...]]] = {
     "settings": (settings.check, ()),
     "database": (database.check, ("settings",)),
     "migrations": (migrations.check, ("settings", "database")),
+    "services": (services.check, ("settings",)),
     "registries": (registries.check, ()),
     "docs": (docs.check, ()),
     "policies": (policies.check, ("settings",)),

@@ -1,7 +1,10 @@
 """The addresses of a broker and of a mail server, and whom mails are from: checked at the start, not at first use."""
 
+import asyncio
 from email.policy import default
 from urllib.parse import urlsplit
+
+PORTS = {"redis": 6379, "rediss": 6379, "amqp": 5672, "amqps": 5671}
 
 
 def require_address(value: str, schemes: tuple[str, ...]) -> None:
@@ -15,6 +18,22 @@ def require_address(value: str, schemes: tuple[str, ...]) -> None:
         is_whole = False
     if not is_whole or parts.scheme not in schemes:
         raise ValueError(f"not an address that begins with {', '.join(f'{scheme}://' for scheme in schemes)}")
+
+
+async def answers(url: str) -> bool:
+    """Whether Redis answers, or a broker (or what speaks TLS) takes a connection. Raises OSError when nobody is there.
+
+    It costs a connection, and says nothing: RabbitMQ logs no line for that. It has no time limit of its own.
+    """
+    parts = urlsplit(url)
+    reader, writer = await asyncio.open_connection(parts.hostname, parts.port or PORTS[parts.scheme])
+    try:
+        if parts.scheme != "redis":
+            return True
+        writer.write(b"PING\r\n")
+        return (await reader.readline()).startswith((b"+PONG", b"-NOAUTH"))  # not -LOADING
+    finally:
+        writer.close()
 
 
 def is_sender(value: str) -> bool:

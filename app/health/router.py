@@ -6,22 +6,17 @@ from fastapi import Request, Response
 from pydantic import BaseModel
 
 from app.core.config import AppSettings
-from app.core.database import Database
 from app.core.errors import NotFound
-from app.core.migrations import is_behind
 from app.core.policy import public
+from app.core.protocol import DRAINING
 from app.core.routing import Router
+from app.health.readiness import Ready
 
 router = Router(tags=["health"])
 
 
 class Live(BaseModel):
     status: Literal["ok"] = "ok"
-
-
-class Ready(BaseModel):
-    status: Literal["ok", "unavailable"]
-    checks: dict[str, str]
 
 
 @router.get("/health/live")
@@ -34,20 +29,17 @@ async def live() -> Live:
 @router.get("/health/ready", responses={503: {"model": Ready}})
 @public
 async def ready(request: Request, response: Response) -> Ready:
-    """Whether the database answers and is at the code's revision; while not, send requests elsewhere."""
-    checks = await _check(request.app.state.database)
-    if any(state != "ok" for state in checks.values()):
+    """Whether to send requests here: 503 without the database, before its migrations, and while it is being stopped.
+
+    `degraded` serves, without Redis or the broker or with every connection to the database in use.
+    """
+    if getattr(request.state, DRAINING, False):
+        answer = Ready(status="draining", checks={})
+    else:
+        answer = await request.app.state.readiness.look()
+    if answer.status in ("unavailable", "draining"):
         response.status_code = 503
-        return Ready(status="unavailable", checks=checks)
-    return Ready(status="ok", checks=checks)
-
-
-async def _check(database: Database) -> dict[str, str]:
-    try:
-        behind = await is_behind(database)
-    except Exception as error:  # noqa: BLE001 - whatever the driver raises: not ready
-        return {"database": type(error).__name__}
-    return {"database": "ok", "migrations": "behind" if behind else "ok"}
+    return answer
 
 
 @router.get("/metrics", include_in_schema=False)

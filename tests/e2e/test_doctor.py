@@ -18,7 +18,7 @@ from app.core.logs import configure_logging
 from app.core.migrations import upgrade
 from tests import factories, processes
 
-CHECKS = ["settings", "database", "migrations", "registries", "docs", "policies"]
+CHECKS = ["settings", "database", "migrations", "services", "registries", "docs", "policies"]
 
 
 @pytest.fixture(autouse=True)
@@ -71,7 +71,10 @@ def test_bad_settings() -> None:
     mends = list(found["settings"].values())
     assert mends[1] == "in .env or the environment, PORT=a whole number from 1 to 65535"
     skipped = {"skipped: settings": mends[0]}
-    assert found == {"settings": found["settings"], **dict.fromkeys(["database", "migrations", "policies"], skipped)}
+    assert found == {
+        "settings": found["settings"],
+        **dict.fromkeys(["database", "migrations", "services", "policies"], skipped),
+    }
 
 
 @pytest.mark.parametrize(
