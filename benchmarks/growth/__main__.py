@@ -9,7 +9,7 @@ import tempfile
 from pathlib import Path
 
 from benchmarks.growth import caching, plan, sharding, tables
-from tests.servers import PostgreSQL, running
+from deploy.cluster.servers import PostgreSQL, running
 
 ROWS = int(os.environ.get("ROWS", "1000000"))
 
