@@ -102,7 +102,7 @@ REQUESTS = [
     ),
     Defence(
         "SQL parameters are not logged",
-        "app/core/database.py",
+        "app/core/engines.py",
         '"hide_parameters": True,',
         '"hide_parameters": False,',
         kept_by("integration/test_logs test_no_line_of_any_level_holds_a_secret"),

@@ -3,6 +3,7 @@
 from tests.mutations.defence import Defence, kept_by
 
 DATABASE = "app/core/database.py"
+ENGINES = "app/core/engines.py"
 IDEMPOTENCY = "app/core/idempotency.py"
 EXECUTION = "app/core/jobs/execution.py"
 OUTBOX = "app/core/jobs/outbox.py"
@@ -22,21 +23,21 @@ STORAGE = [
     ),
     Defence(
         "a writer waits for the other process",
-        DATABASE,
+        ENGINES,
         'connection.exec_driver_sql("BEGIN IMMEDIATE")',
         'connection.exec_driver_sql("BEGIN")',
         kept_by("integration/test_sqlite test_a_writer_that_reads_first_is_never_told_that_it_came_too_late"),
     ),
     Defence(
         "a read session cannot write",
-        DATABASE,
+        ENGINES,
         'cursor.execute("PRAGMA query_only=ON")',
         "pass",
         kept_by("integration/test_transactions test_a_read_session_cannot_write"),
     ),
     Defence(
         "rows go with their user",
-        DATABASE,
+        ENGINES,
         'cursor.execute("PRAGMA foreign_keys=ON")',
         "pass",
         kept_by("integration/test_items test_items_go_with_their_user_in_the_database_itself"),
