@@ -99,7 +99,9 @@ def migrate(connection: Connection) -> None:
 
 
 async def connect() -> None:
-    database = Database(context.config.attributes.get("settings") or load_settings())
+    settings = context.config.attributes.get("settings") or load_settings()
+    # A migration takes as long as it takes.
+    database = Database(settings.model_copy(update={"db_statement_timeout_seconds": 0}))
     try:
         async with database.engine.connect() as connection:
             await connection.run_sync(migrate)

@@ -4,13 +4,25 @@ from collections.abc import Callable
 
 import typer
 
-from app.cli.checks import Check, Finding, database, docs, migrations, policies, registries, services, settings
+from app.cli.checks import (
+    Check,
+    Finding,
+    connections,
+    database,
+    docs,
+    migrations,
+    policies,
+    registries,
+    services,
+    settings,
+)
 from app.cli.report import say
 
 # Each check with those without which it cannot be made.
 CHECKS: dict[str, tuple[Callable[[], Check], tuple[str, ...]]] = {
     "settings": (settings.check, ()),
     "database": (database.check, ("settings",)),
+    "connections": (connections.check, ("settings", "database")),
     "migrations": (migrations.check, ("settings", "database")),
     "services": (services.check, ("settings",)),
     "registries": (registries.check, ()),

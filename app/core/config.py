@@ -18,6 +18,11 @@ from app.core.service_url import is_sender, require_address
 
 ENV_FILE = Path(".env")
 
+# What an instance opens by itself, all of its processes and both of their pools together: two instances, and the third
+# that a rolling restart begins before it ends one, fit into the 97 that a PostgreSQL as it comes gives to its users.
+CONNECTIONS_OF_AN_INSTANCE = 32
+LARGEST_POOL, SMALLEST_POOL = 10, 2
+
 List = Annotated[list[str], NoDecode]
 SecretList = Annotated[list[SecretStr], NoDecode]
 SERVICE_SCHEMES = {
@@ -51,7 +56,10 @@ class Settings(BaseSettings):
         repr=False,
         description="sqlite:///./app.db, postgresql://user:password@host/name or mysql://user:password@host/name",
     )
-    db_pool_size: int = Field(10, ge=1, le=1000, description="a whole number from 1 to 1000")
+    db_pool_size: int | None = Field(None, ge=1, le=1000, description="a whole number from 1 to 1000")
+    db_statement_timeout_seconds: int = Field(
+        30, ge=0, le=3600, description="a whole number from 1 to 3600, or 0 for no limit"
+    )
 
     secret_key: SecretStr = Field(
         SecretStr(""), description=f"{MIN_SECRET_LENGTH} random characters or more: openssl rand -hex 32"
@@ -154,6 +162,12 @@ class Settings(BaseSettings):
     def url(self) -> URL:
         """DATABASE_URL with its asynchronous driver."""
         return async_url(self.database_url)
+
+    @property
+    def pool_size(self) -> int:
+        """The connections of each of a process's two pools: DB_POOL_SIZE, or its share of what an instance opens."""
+        share = CONNECTIONS_OF_AN_INSTANCE // (2 * self.web_concurrency)
+        return self.db_pool_size or max(SMALLEST_POOL, min(LARGEST_POOL, share))
 
     @property
     def secret(self) -> str:

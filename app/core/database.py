@@ -4,19 +4,23 @@ Choosing a session is choosing a database: `DbSession` is a transaction on the p
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
 from types import SimpleNamespace
-from typing import Annotated, Any, cast
+from typing import Annotated, Any, TypeVar, cast
 
 from fastapi import Depends, Request
 from sqlalchemy import CursorResult, Delete, MetaData, Select, Update, func, select
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 from sqlalchemy.orm import DeclarativeBase
 
 from app.core.columns import UTCDateTime
 from app.core.config import Settings
+from app.core.database_errors import is_lost
 from app.core.engines import make_engine
+
+T = TypeVar("T")
 
 # The largest value of an INTEGER column on PostgreSQL and MySQL; no row has a larger id.
 MAX_INTEGER = 2**31 - 1
@@ -63,23 +67,40 @@ class Reader:
         self._engine = engine
 
     async def all(self, statement: AnySelect) -> list[Row]:
-        async with self._engine.connect() as connection:
-            result = await connection.execute(statement)
+        def rows(result: CursorResult[Any]) -> list[Row]:
             names = list(result.keys())
             return [Row(**dict(zip(names, row, strict=True))) for row in result]
 
+        return await self._ask(statement, rows)
+
     async def one(self, statement: AnySelect) -> Row | None:
         """The only row, or None. Raises MultipleResultsFound where there are more."""
-        async with self._engine.connect() as connection:
-            result = await connection.execute(statement)
-            row = result.mappings().one_or_none()
-            return None if row is None else Row(**row)
+
+        def row(result: CursorResult[Any]) -> Row | None:
+            found = result.mappings().one_or_none()
+            return None if found is None else Row(**found)
+
+        return await self._ask(statement, row)
 
     async def count(self, statement: AnySelect) -> int:
         """The number of rows that the statement would give."""
-        async with self._engine.connect() as connection:
-            rows = statement.order_by(None).subquery()
-            return (await connection.execute(select(func.count()).select_from(rows))).scalar_one()
+        rows = statement.order_by(None).subquery()
+        return await self._ask(select(func.count()).select_from(rows), lambda result: result.scalar_one())
+
+    async def _ask(self, statement: AnySelect, take: Callable[[CursorResult[Any]], T]) -> T:
+        """A read whose connection is lost in the middle may be asked again, and is, once."""
+        try:
+            return await ask(self._engine, statement, take)
+        except DBAPIError as error:
+            if not is_lost(error):
+                raise
+        return await ask(self._engine, statement, take)
+
+
+async def ask(engine: AsyncEngine, statement: AnySelect, take: Callable[[CursorResult[Any]], T]) -> T:
+    """What is taken from the statement's result while its connection is held."""
+    async with engine.connect() as connection:
+        return take(await connection.execute(statement))
 
 
 class Database:

@@ -6,8 +6,11 @@ from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 # operator intervention (https://www.postgresql.org/docs/current/errcodes-appendix.html).
 _PASSING_SQLSTATES = ("08", "40", "53", "55P03", "57")
 _PASSING_SQLITE = ("SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_FULL", "SQLITE_IOERR", "SQLITE_CANTOPEN")
-# Too many connections, shutdown, lock wait timeout, deadlock, interrupted, killed, and the client's own 20xx.
-_PASSING_MYSQL = {1040, 1053, 1205, 1213, 1317, 1927, 2002, 2003, 2006, 2013, 2014, 4031}
+# The connection was killed, the server shuts down, the client has lost it.
+_LOST_MYSQL = {1053, 1927, 2006, 2013, 2014, 4031}
+# Too many connections, lock wait timeout, deadlock, interrupted, a statement's time is over, no connection.
+_PASSING_MYSQL = {1040, 1205, 1213, 1317, 1969, 2002, 2003, 3024, *_LOST_MYSQL}
+_LOST_SQLSTATES = ("08", "57P")  # connection exception; the server shuts down, or an operator ended it
 
 _CONFLICTS = ("40001", "40P01")  # serialization failure, deadlock detected
 _MYSQL_DEADLOCK = 1213
@@ -28,6 +31,13 @@ def is_passing(error: DBAPIError) -> bool:
     if (number := _mysql_number(error)) is not None:
         return number in _PASSING_MYSQL
     return _sqlstate(error).startswith(_PASSING_SQLSTATES) or _sqlite_name(error).startswith(_PASSING_SQLITE)
+
+
+def is_lost(error: DBAPIError) -> bool:
+    """Whether it was the connection that ended, not the statement that failed: another connection may answer."""
+    if error.connection_invalidated or isinstance(error, InterfaceError):
+        return True
+    return _mysql_number(error) in _LOST_MYSQL or _sqlstate(error).startswith(_LOST_SQLSTATES)
 
 
 def is_conflict(error: DBAPIError) -> bool:

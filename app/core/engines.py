@@ -1,8 +1,9 @@
-"""Engines: how a process connects to a database of each kind, and how many connections it keeps."""
+"""Engines: how a process connects to a database of each kind, how many connections it keeps, and how long it waits."""
 
 from typing import Any
 
 from sqlalchemy import event
+from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from app.core.config import Settings, SettingsError
@@ -12,17 +13,21 @@ CONNECT_TIMEOUT_S = 5
 POOL_TIMEOUT_S = 10
 POOL_RECYCLE_S = 1800  # sooner than servers and firewalls drop what is idle
 
+LOCK_SHARE = 3  # of a statement's time that may pass in waiting for another transaction's row is a third
+IDLE_TIMEOUT_S = 300  # of a transaction in which nothing happens: whoever began it is gone, and its locks are not
+
 
 def make_engine(settings: Settings, *, read_only: bool = False) -> AsyncEngine:
+    """Raises SettingsError when the database's driver is not installed."""
     backend = settings.url.get_backend_name()
     options: dict[str, Any] = {
         "echo": settings.debug,
         "hide_parameters": True,  # a parameter may be a password's hash
-        "pool_size": settings.db_pool_size,
+        "pool_size": settings.pool_size,
         "max_overflow": 0,
         "pool_timeout": POOL_TIMEOUT_S,
         "pool_recycle": POOL_RECYCLE_S,
-        "connect_args": _connect_args(backend, read_only=read_only),
+        "connect_args": _connect_args(settings, read_only=read_only),
     }
     if read_only:
         options |= {"isolation_level": "AUTOCOMMIT", "skip_autocommit_rollback": True}
@@ -41,19 +46,64 @@ def make_engine(settings: Settings, *, read_only: bool = False) -> AsyncEngine:
         ) from None
     if backend == "sqlite":
         _prepare_sqlite(engine, read_only=read_only)
+    else:
+        _leave_out_what_is_lost(engine, backend)
     return engine
 
 
-def _connect_args(backend: str, *, read_only: bool) -> dict[str, Any]:
+def _connect_args(settings: Settings, *, read_only: bool) -> dict[str, Any]:
+    backend = settings.url.get_backend_name()
     if backend == "postgresql":
-        read_only_setting = {"default_transaction_read_only": "on"} if read_only else {}
-        return {"timeout": CONNECT_TIMEOUT_S, "server_settings": {"timezone": "UTC", **read_only_setting}}
+        guard = {"default_transaction_read_only": "on"} if read_only else {}
+        return {
+            "timeout": CONNECT_TIMEOUT_S,
+            "server_settings": {
+                "timezone": "UTC",
+                **_postgresql_timeouts(settings.db_statement_timeout_seconds),
+                **guard,
+            },
+        }
     if backend == "mysql":
-        arguments: dict[str, Any] = {"connect_timeout": CONNECT_TIMEOUT_S, "charset": "utf8mb4"}
-        if read_only:
-            arguments["init_command"] = "SET SESSION TRANSACTION READ ONLY"
-        return arguments
+        return {
+            "connect_timeout": CONNECT_TIMEOUT_S,
+            "charset": "utf8mb4",
+            "init_command": _mysql_session(settings.db_statement_timeout_seconds, read_only=read_only),
+        }
     return {"timeout": SQLITE_BUSY_TIMEOUT_MS / 1000}
+
+
+def _postgresql_timeouts(statement_s: int) -> dict[str, str]:
+    """Milliseconds; nothing without a limit for statements, as migrations have none."""
+    if not statement_s:
+        return {}
+    return {
+        "statement_timeout": str(statement_s * 1000),
+        "lock_timeout": str(statement_s * 1000 // LOCK_SHARE),
+        "idle_in_transaction_session_timeout": str(IDLE_TIMEOUT_S * 1000),
+    }
+
+
+def _mysql_session(statement_s: int, *, read_only: bool) -> str | None:
+    """One statement, in which MariaDB and MySQL 8 each read what is theirs: MySQL limits nothing but SELECTs."""
+    parts = []
+    if statement_s:
+        parts += [
+            f"innodb_lock_wait_timeout = {max(statement_s // LOCK_SHARE, 1)}",
+            f"/*M! max_statement_time = {statement_s} *//*!80000 max_execution_time = {statement_s * 1000} */",
+        ]
+    if read_only:
+        parts.append("/*M! tx_read_only = 1 *//*!80000 transaction_read_only = 1 */")
+    return f"SET SESSION {', '.join(parts)}" if parts else None
+
+
+def _leave_out_what_is_lost(engine: AsyncEngine, backend: str) -> None:
+    """A connection that its driver knows to be gone is replaced when it is wanted: what pre-ping asks a server for."""
+
+    @event.listens_for(engine.sync_engine, "checkout")
+    def checkout(_connection: Any, record: Any, _proxy: Any) -> None:
+        driver = record.driver_connection
+        if driver.is_closed() if backend == "postgresql" else driver._stream_broken:  # noqa: SLF001 - held by a test
+            raise DisconnectionError
 
 
 def _prepare_sqlite(engine: AsyncEngine, *, read_only: bool) -> None:

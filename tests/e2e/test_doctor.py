@@ -18,7 +18,7 @@ from app.core.logs import configure_logging
 from app.core.migrations import upgrade
 from tests import factories, processes
 
-CHECKS = ["settings", "database", "migrations", "services", "registries", "docs", "policies"]
+CHECKS = ["settings", "database", "connections", "migrations", "services", "registries", "docs", "policies"]
 
 
 @pytest.fixture(autouse=True)
@@ -73,7 +73,7 @@ def test_bad_settings() -> None:
     skipped = {"skipped: settings": mends[0]}
     assert found == {
         "settings": found["settings"],
-        **dict.fromkeys(["database", "migrations", "services", "policies"], skipped),
+        **dict.fromkeys(["database", "connections", "migrations", "services", "policies"], skipped),
     }
 
 
@@ -94,7 +94,8 @@ def test_a_database_that_cannot_be_reached(address: str, said: str) -> None:
     assert code == 1
     ((message, mend),) = found["database"].items()
     assert message.startswith(f"DATABASE_URL: {said}")
-    assert found == {"database": {message: mend}, "migrations": {"skipped: database": mend}}
+    skipped = {"skipped: database": mend}
+    assert found == {"database": {message: mend}, "connections": skipped, "migrations": skipped}
     assert "secret" not in json.dumps(document)
 
 
