@@ -1,14 +1,15 @@
 """Pools: what an instance opens fits into its server, and a restart of the server fails no request; real servers."""
 
 import asyncio
-from collections.abc import Generator
+from collections.abc import AsyncGenerator, Generator
 
 import pytest
-from httpx2 import ASGITransport, AsyncClient
+from fastapi import FastAPI
 from sqlalchemy import literal_column, select, text
 
 from app.cli.checks import Check, connections
 from app.core.database import Database
+from app.core.hashing import PasswordHasher
 from app.core.migrations import upgrade
 from app.main import create_app
 from deploy.cluster.servers import MariaDB, PostgreSQL, running
@@ -59,20 +60,26 @@ def test_the_doctor_says_whether_the_pools_fit(small: Small, monkeypatch: pytest
     assert finding.mend.startswith("in .env or the environment, DB_POOL_SIZE=1 and WEB_CONCURRENCY=5; or raise")
 
 
-async def test_after_a_restart_of_the_database_the_first_requests_succeed(small: Small) -> None:
-    """Each connection of both pools is one of the killed server's; none is handed out."""
+@pytest.fixture
+async def app(small: Small) -> AsyncGenerator[FastAPI]:
+    """Without what runs beside the requests: it might find out first that the server was away."""
     app = create_app(factories.settings(database_url=small.url, db_pool_size=POOL))
-    async with app.router.lifespan_context(app):
-        user = await factories.user(app)
-        item = await factories.item(user)
-        await warm(app.state.database)
-        await asyncio.to_thread(small.kill)
-        await asyncio.to_thread(small.start)
-        http = AsyncClient(transport=ASGITransport(app), base_url="http://test", headers=user.http.headers)
-        for _ in range(POOL + 1):
-            url = f"/api/v1/items/{item['id']}"
-            read, written = await asyncio.gather(http.get(url), http.put(url, json={"title": "after"}))
-            assert (read.status_code, written.status_code) == (200, 200)
+    app.state.hasher = PasswordHasher(rounds=4)
+    yield app
+    app.state.hasher.close()
+    await app.state.database.close()
+
+
+async def test_after_a_restart_of_the_database_the_first_requests_succeed(small: Small, app: FastAPI) -> None:
+    """Each connection of both pools is one of the killed server's; none is handed out."""
+    user = await factories.user(app)
+    url = f"/api/v1/items/{(await factories.item(user))['id']}"
+    await warm(app.state.database)
+    await asyncio.to_thread(small.kill)
+    await asyncio.to_thread(small.start)
+    for _ in range(POOL + 1):
+        read, written = await asyncio.gather(user.http.get(url), user.http.put(url, json={"title": "after"}))
+        assert (read.status_code, written.status_code) == (200, 200)
 
 
 async def warm(database: Database) -> None:
@@ -91,9 +98,9 @@ KILL = {"postgresql": "SELECT pg_terminate_backend({})", "mysql": "KILL {}"}
 SLEEP = {"postgresql": "pg_sleep(1)", "mysql": "SLEEP(1)"}
 
 
-async def test_a_read_that_loses_its_connection_is_asked_again(small: Small) -> None:
+async def test_a_read_that_loses_its_connection_is_asked_again(app: FastAPI) -> None:
     """In the middle, when its driver could not know."""
-    database = Database(factories.settings(database_url=small.url, db_pool_size=POOL))
+    database: Database = app.state.database
     backend = database.engine.url.get_backend_name()
 
     async def kill_the_first() -> None:
@@ -106,4 +113,3 @@ async def test_a_read_that_loses_its_connection_is_asked_again(small: Small) -> 
     row, _ = await asyncio.gather(database.read.one(statement), kill_the_first())
     assert row is not None
     assert row.seven == 7
-    await database.close()
