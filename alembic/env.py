@@ -12,9 +12,10 @@ from sqlalchemy import Column, Connection, False_, Table, True_, event, inspect,
 
 from app import models  # noqa: F401 - registers every table
 from app.core.columns import ExactDecimal, ExactString, LongText, UTCDateTime
+from app.core.config import Settings
 from app.core.database import Base, Database
 from app.core.environment import load_settings
-from app.core.migrations import StartupError, migration_lock
+from app.core.migrations import StartupError, migration_lock, transaction_lock
 
 # Strings compare as they do on SQLite and PostgreSQL. Here and not in the models, where the options of a database would
 # import its whole dialect at every start.
@@ -79,13 +80,13 @@ def last_ids(connection: Connection) -> dict[str, int]:
     return {row.name: row.seq for row in connection.exec_driver_sql("SELECT name, seq FROM sqlite_sequence")}
 
 
-def migrate(connection: Connection) -> None:
+def migrate(connection: Connection, settings: Settings) -> None:
     is_sqlite = connection.dialect.name == "sqlite"
     if is_sqlite:
         cursor = connection.connection.cursor()
         cursor.execute("PRAGMA foreign_keys=OFF")  # which is done before a transaction, or not at all
         cursor.close()
-    with migration_lock(connection):
+    with migration_lock(connection, settings):
         context.configure(
             connection=connection,
             target_metadata=Base.metadata,
@@ -95,6 +96,7 @@ def migrate(connection: Connection) -> None:
             transactional_ddl=connection.dialect.name != "mysql",
         )
         with context.begin_transaction(), tables_may_be_copied(connection) if is_sqlite else nullcontext():
+            transaction_lock(connection, settings)
             context.run_migrations()
 
 
@@ -104,7 +106,7 @@ async def connect() -> None:
     database = Database(settings.model_copy(update={"db_statement_timeout_seconds": 0}))
     try:
         async with database.engine.connect() as connection:
-            await connection.run_sync(migrate)
+            await connection.run_sync(migrate, settings)
     finally:
         await database.close()
 

@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 
 from app.core.database_url import async_url
 from deploy.cluster import servers
+from deploy.cluster.pgbouncer import PgBouncer
 
 SERVERS = {"postgresql": "TEST_POSTGRES_URL", "mysql": "TEST_MYSQL_URL"}
 BACKENDS = ["sqlite", *(name for name, variable in SERVERS.items() if os.environ.get(variable))]
@@ -22,7 +23,7 @@ SQLITE_IN_MEMORY = "sqlite:///file:/groundwork-tests?vfs=memdb&uri=true"
 
 def not_tested() -> list[str]:
     missing = [f"{name} ({variable} is not set)" for name, variable in SERVERS.items() if name not in BACKENDS]
-    kinds = (servers.MariaDB, servers.Nginx, servers.PostgreSQL, servers.RabbitMQ, servers.Redis)
+    kinds = (servers.MariaDB, servers.Nginx, PgBouncer, servers.PostgreSQL, servers.RabbitMQ, servers.Redis)
     return missing + [f"what starts {kind.__name__} (not installed)" for kind in kinds if not kind.find()]
 
 

@@ -39,4 +39,10 @@ def _with_asyncpg_names(url: URL) -> URL:
     if "sslmode" in query:
         query["ssl"] = query.pop("sslmode")
     query.pop("channel_binding", None)
+    query.pop("pgbouncer", None)
     return url.set(query=query)
+
+
+def is_behind_pgbouncer(address: str) -> bool:
+    """Whether it ends in `?pgbouncer=true`, as hosts of PostgreSQL write the address of their pool."""
+    return make_url(address).query.get("pgbouncer") == "true"

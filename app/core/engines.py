@@ -7,6 +7,8 @@ from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from app.core.config import Settings, SettingsError
+from app.core.database_url import is_behind_pgbouncer
+from app.core.pgbouncer import driver_options
 
 SQLITE_BUSY_TIMEOUT_MS = 30_000
 CONNECT_TIMEOUT_S = 5
@@ -20,6 +22,7 @@ IDLE_TIMEOUT_S = 300  # of a transaction in which nothing happens: whoever began
 def make_engine(settings: Settings, *, read_only: bool = False) -> AsyncEngine:
     """Raises SettingsError when the database's driver is not installed."""
     backend = settings.url.get_backend_name()
+    is_pooled = is_behind_pgbouncer(settings.database_url)
     options: dict[str, Any] = {
         "echo": settings.debug,
         "hide_parameters": True,  # a parameter may be a password's hash
@@ -29,7 +32,10 @@ def make_engine(settings: Settings, *, read_only: bool = False) -> AsyncEngine:
         "pool_recycle": POOL_RECYCLE_S,
         "connect_args": _connect_args(settings, read_only=read_only),
     }
-    if read_only:
+    if read_only and is_pooled:
+        # A statement is parsed and executed in two messages, which only a transaction keeps on one connection.
+        options["execution_options"] = {"postgresql_readonly": True}
+    elif read_only:
         options |= {"isolation_level": "AUTOCOMMIT", "skip_autocommit_rollback": True}
     elif backend == "mysql":
         options["isolation_level"] = "READ COMMITTED"  # as on PostgreSQL; and no gap locks
@@ -54,15 +60,11 @@ def make_engine(settings: Settings, *, read_only: bool = False) -> AsyncEngine:
 def _connect_args(settings: Settings, *, read_only: bool) -> dict[str, Any]:
     backend = settings.url.get_backend_name()
     if backend == "postgresql":
+        session = {"timezone": "UTC", **_postgresql_timeouts(settings.db_statement_timeout_seconds)}
+        if is_behind_pgbouncer(settings.database_url):
+            return {"timeout": CONNECT_TIMEOUT_S, **driver_options(session)}
         guard = {"default_transaction_read_only": "on"} if read_only else {}
-        return {
-            "timeout": CONNECT_TIMEOUT_S,
-            "server_settings": {
-                "timezone": "UTC",
-                **_postgresql_timeouts(settings.db_statement_timeout_seconds),
-                **guard,
-            },
-        }
+        return {"timeout": CONNECT_TIMEOUT_S, "server_settings": session | guard}
     if backend == "mysql":
         return {
             "connect_timeout": CONNECT_TIMEOUT_S,

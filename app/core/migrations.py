@@ -13,6 +13,7 @@ from sqlalchemy.exc import DBAPIError
 from app.core.config import Settings
 from app.core.database import Database
 from app.core.database_errors import describe
+from app.core.database_url import is_behind_pgbouncer
 
 ROOT = Path(__file__).resolve().parents[2]
 VERSIONS = ROOT / "alembic" / "versions"
@@ -50,6 +51,7 @@ async def current(database: Database) -> set[str]:
         try:
             return set((await connection.execute(text("SELECT version_num FROM alembic_version"))).scalars())
         except DBAPIError:
+            await connection.rollback()
             await connection.execute(text("SELECT 1"))  # raises when it was the connection, not the table
             return set()
 
@@ -98,14 +100,16 @@ def alembic_config(settings: Settings):  # noqa: ANN201 - importing Alembic for 
 
 
 @contextmanager
-def migration_lock(connection: Connection) -> Generator[None]:
+def migration_lock(connection: Connection, settings: Settings) -> Generator[None]:
     """One migration at a time; the lock goes with its connection. On SQLite, BEGIN IMMEDIATE is the lock.
 
     Raises:
         StartupError: another process holds it for longer than LOCK_TIMEOUT_S.
     """
     backend = connection.engine.url.get_backend_name()
-    if backend == "postgresql":
+    if is_behind_pgbouncer(settings.database_url):
+        pass  # no session keeps a lock there: `transaction_lock`
+    elif backend == "postgresql":
         connection.execute(text(f"SET lock_timeout = '{LOCK_TIMEOUT_S}s'"))
         connection.execute(text("SELECT pg_advisory_lock(:id)"), {"id": LOCK_ID})
         connection.execute(text("RESET lock_timeout"))
@@ -117,3 +121,11 @@ def migration_lock(connection: Connection) -> Generator[None]:
     # Alembic leaves a transaction that is open already to whoever opened it, and would not commit.
     connection.commit()
     yield
+
+
+def transaction_lock(connection: Connection, settings: Settings) -> None:
+    """The same behind PgBouncer: the migrations' own transaction holds it, and lets it go at its end."""
+    if is_behind_pgbouncer(settings.database_url):
+        connection.execute(text(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT_S}s'"))
+        connection.execute(text("SELECT pg_advisory_xact_lock(:id)"), {"id": LOCK_ID})
+        connection.execute(text("SET LOCAL lock_timeout = 0"))

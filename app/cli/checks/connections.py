@@ -7,6 +7,7 @@ from app.cli.checks.database import ask
 from app.cli.checks.settings import quiet_settings
 from app.core.config import Settings
 from app.core.database import Database
+from app.core.database_url import is_behind_pgbouncer
 
 # What is left to those who are no superuser (https://www.postgresql.org/docs/current/runtime-config-connection.html).
 # MySQL and MariaDB keep their superusers' one connection beside what they name.
@@ -24,6 +25,8 @@ def check() -> Check:
     backend = settings.url.get_backend_name()
     if backend not in ALLOWED:
         return Check(f"{backend} is a file, and has no limit")
+    if is_behind_pgbouncer(settings.database_url):
+        return Check("PgBouncer shares the server's out")
     allowed = ask(settings, _allowed)
     wanted = settings.web_concurrency * POOLS * settings.pool_size
     if wanted <= allowed:
