@@ -10,6 +10,7 @@ from app import api
 from app import models as models
 from app import tasks as tasks
 from app.api_keys.uses import KeyUses, writing_uses
+from app.auth.identity_cache import IdentityCache
 from app.core.config import Settings
 from app.core.database import Database
 from app.core.docs import add_docs
@@ -43,6 +44,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.database = Database(settings)
     app.state.metrics = RequestMetrics()
     app.state.key_uses = KeyUses()
+    app.state.identities = IdentityCache(settings.identity_cache_seconds)
+    app.state.database.listeners.append(app.state.identities.hear)
     app.state.counters = open_counters(settings)
     app.state.readiness = Readiness(app.state.database, settings)
     add_error_handlers(app)

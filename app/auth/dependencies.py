@@ -7,7 +7,7 @@ scope goes; what changes the account itself takes a `SessionUser`.
 import hmac
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import Depends, Request
@@ -15,10 +15,11 @@ from fastapi.security import OAuth2PasswordBearer
 from sqlalchemy import or_, select
 
 from app.api_keys.models import WRITE, ApiKey, is_key, prefix_of
+from app.auth.identity_cache import IdentityCache
 from app.auth.models import AuthSession, User
 from app.core import idempotency
 from app.core.config import AppSettings
-from app.core.database import Reader, ReadSession, utcnow
+from app.core.database import Reader, ReadSession, Row, utcnow
 from app.core.errors import Forbidden, Unauthorized
 from app.core.policy import authenticates, for_sessions, for_superusers
 from app.core.rate_limit import RateLimit, enforce
@@ -44,6 +45,7 @@ class Identity:
     created_at: datetime
     email_verified_at: datetime | None
     session_id: UUID | None = None
+    key_id: int | None = None
     key_scope: str | None = None
 
 
@@ -51,10 +53,13 @@ class Identity:
 async def signed_in_user(
     request: Request, token: Annotated[str | None, Depends(bearer_token)], read: ReadSession
 ) -> Identity:
-    """The user whose token this is, while its session or key lives and the account is active: one query."""
+    """The user whose token this is, while its session or key lives and the account is active: one query, or none."""
     if token is None:
         raise Unauthorized
-    identity = await (_of_key if is_key(token) else _of_session)(request, token, read)
+    identities: IdentityCache = request.app.state.identities
+    identity = identities.find(token, utcnow()) or await _look_up(request, token, read, identities)
+    if identity.key_id is not None:
+        request.app.state.key_uses.note(identity.key_id)
     request.state.user_id = identity.id
     if identity.key_scope not in (None, WRITE) and request.method not in READING:
         raise Forbidden("Not authorized: the key may only read")
@@ -63,32 +68,41 @@ async def signed_in_user(
     return identity
 
 
-async def _of_session(request: Request, token: str, read: Reader) -> Identity:
+async def _look_up(request: Request, token: str, read: Reader, identities: IdentityCache) -> Identity:
+    lookup = identities.begin()
+    identity, expires_at = await (_of_key if is_key(token) else _of_session)(request, token, read)
+    lookup.keep(token, identity, expires_at)
+    return identity
+
+
+async def _of_session(request: Request, token: str, read: Reader) -> tuple[Identity, datetime | None]:
     claims = read_access_token(token, request.app.state.settings)
     row = await read.one(
-        select(*ACCOUNT, AuthSession.id.label("session_id"))
+        select(*ACCOUNT, AuthSession.id.label("session_id"), AuthSession.expires_at)
         .join(AuthSession, AuthSession.user_id == User.id)
         .where(AuthSession.id == claims.session_id, AuthSession.expires_at > utcnow(), User.is_active)
     )
     if row is None:
         raise Unauthorized("The session has ended")
-    return Identity(**vars(row))
+    return _identity(row, session_id=row.session_id), min(claims.expires_at, row.expires_at)
 
 
-async def _of_key(request: Request, token: str, read: Reader) -> Identity:
+async def _of_key(_: Request, token: str, read: Reader) -> tuple[Identity, datetime | None]:
     prefix = prefix_of(token)
     is_good = or_(ApiKey.expires_at.is_(None), ApiKey.expires_at > utcnow())
     wanted = (
-        select(*ACCOUNT, ApiKey.id.label("key_id"), ApiKey.key_hash, ApiKey.scope.label("key_scope"))
+        select(*ACCOUNT, ApiKey.id.label("key_id"), ApiKey.key_hash, ApiKey.scope, ApiKey.expires_at)
         .join(ApiKey, ApiKey.user_id == User.id)
         .where(ApiKey.prefix == prefix, is_good, User.is_active)
     )
     row = await read.one(wanted) if prefix else None
     if row is None or not hmac.compare_digest(row.key_hash, hash_token(token)):
         raise Unauthorized("Invalid, expired or revoked API key")
-    request.app.state.key_uses.note(row.key_id)
-    account = {column.key: getattr(row, column.key) for column in ACCOUNT}
-    return Identity(**account, key_scope=row.key_scope)
+    return _identity(row, key_id=row.key_id, key_scope=row.scope), row.expires_at
+
+
+def _identity(row: Row, **how: Any) -> Identity:
+    return Identity(**{column.key: getattr(row, column.key) for column in ACCOUNT}, **how)
 
 
 # Whoever is signed in, for what an account does about itself; everything else takes CurrentUser.

@@ -69,6 +69,7 @@ class Settings(BaseSettings):
     access_token_expire_minutes: int = Field(30, ge=1, le=1440, description="a whole number from 1 to 1440")
     refresh_token_expire_days: int = Field(30, ge=1, le=365, description="a whole number from 1 to 365")
 
+    identity_cache_seconds: float = Field(1, ge=0, le=60, description="seconds from 0 to 60; 0 turns it off")
     session_idle_days: int = Field(14, ge=1, le=365, description="a whole number from 1 to 365")
 
     bcrypt_rounds: int = Field(12, ge=4, le=16, description="a whole number from 4 to 16, in production from 10")

@@ -15,6 +15,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 from sqlalchemy.orm import DeclarativeBase
 
+from app.core.changes import Change, watched
 from app.core.columns import UTCDateTime
 from app.core.config import Settings
 from app.core.database_errors import is_lost
@@ -110,9 +111,16 @@ class Database:
         self.engine = make_engine(settings)
         self.jobs_committed = asyncio.Event()  # what wakes the runner of this process's jobs
         wake: dict[str, Any] = {"jobs_committed": lambda _session: self.jobs_committed.set()}
-        self.sessions = async_sessionmaker(self.engine, expire_on_commit=False, info=wake)
+        self.listeners: list[Callable[[set[Change]], None]] = []  # who remembers rows
+        self.sessions = async_sessionmaker(
+            self.engine, expire_on_commit=False, info=wake, sync_session_class=watched(self._hear)
+        )
         self.read_engine = make_engine(settings, read_only=True)
         self.read = Reader(self.read_engine)
+
+    async def _hear(self, changes: set[Change]) -> None:
+        for listener in self.listeners:
+            listener(changes)
 
     async def close(self) -> None:
         await self.engine.dispose()

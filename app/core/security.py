@@ -8,7 +8,7 @@ import secrets
 import unicodedata
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Any
 from uuid import UUID
@@ -70,6 +70,7 @@ def hash_token(token: str) -> str:
 class AccessToken:
     subject: str
     session_id: UUID
+    expires_at: datetime
 
 
 def create_access_token(subject: str, session_id: UUID, now: datetime, settings: Settings) -> str:
@@ -101,8 +102,8 @@ def read_access_token(token: str, settings: Settings) -> AccessToken:
     try:
         claims = _verified(token, settings)
         _claims_registry(settings.app_name).validate(claims)
-        return AccessToken(claims["sub"], UUID(claims["sid"]))
-    except (JoseError, ValueError, TypeError, AttributeError, RecursionError):
+        return AccessToken(claims["sub"], UUID(claims["sid"]), datetime.fromtimestamp(claims["exp"], UTC))
+    except (JoseError, ValueError, OverflowError, TypeError, AttributeError, RecursionError):
         raise Unauthorized("Invalid or expired token") from None
 
 

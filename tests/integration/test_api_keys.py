@@ -359,6 +359,7 @@ async def test_a_request_does_not_wait_for_its_use_to_be_written(empty_database:
             await db.execute(update(ApiKey).values(name="locked"))
             await http.get(ME)
             writing = asyncio.create_task(uses.write(database))
+            await asyncio.sleep(0)  # it has begun: what comes now is for the next time
             async with asyncio.timeout(5):
                 for _ in range(5):
                     assert (await http.get(ME)).status_code == 200
