@@ -23,6 +23,7 @@ from app.core.metrics import RequestMetrics
 from app.core.middleware import add_middleware
 from app.core.migrations import prepare
 from app.core.rate_limit import open_counters
+from app.core.replicas import watching
 from app.health.readiness import Readiness
 from app.health.router import router as health
 
@@ -63,7 +64,11 @@ async def _lifespan(app: FastAPI) -> AsyncGenerator[None]:
     app.state.hasher = PasswordHasher(app.state.settings.bcrypt_rounds)
     try:
         database = app.state.database
-        async with running_jobs(database, app.state.settings), writing_uses(app.state.key_uses, database):
+        async with (
+            running_jobs(database, app.state.settings),
+            writing_uses(app.state.key_uses, database),
+            watching(database.replicas),
+        ):
             yield
     finally:
         app.state.hasher.close()

@@ -9,7 +9,7 @@ from app.api_keys.models import ApiKey
 from app.api_keys.schemas import ApiKeyResponse
 from app.auth.dependencies import CurrentUser, Identity, SessionUser
 from app.auth.models import AuthSession, User
-from app.core.database import DbSession, ReadSession, Row
+from app.core.database import DbSession, PrimaryReadSession, Row
 from app.core.errors import Conflict, Unauthorized
 from app.core.etag import IfMatch
 from app.core.ownership import lock_row, read_row
@@ -17,7 +17,7 @@ from app.core.ownership import lock_row, read_row
 MAX_KEYS = 50
 
 
-async def get_key(key_id: int, user: SessionUser, read: ReadSession) -> Row:
+async def get_key(key_id: int, user: SessionUser, read: PrimaryReadSession) -> Row:
     return await read_row(read, ApiKey, key_id, user)
 
 

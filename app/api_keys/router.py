@@ -11,7 +11,7 @@ from app.api_keys.schemas import ApiKeyCreate, ApiKeyQuery, ApiKeyResponse, NewA
 from app.api_keys.tasks import send_key_made
 from app.auth.dependencies import SessionUser
 from app.core import audit
-from app.core.database import DbSession, ReadSession, Row
+from app.core.database import DbSession, PrimaryReadSession, Row
 from app.core.idempotency import shows_a_secret
 from app.core.jobs import enqueue
 from app.core.ownership import visible_to
@@ -39,7 +39,7 @@ async def create_api_key(body: ApiKeyCreate, user: KeyMaker, request: Request, d
 
 @router.get("", response_model=list[ApiKeyResponse])
 async def list_api_keys(
-    query: Annotated[ApiKeyQuery, Query()], user: SessionUser, read: ReadSession, page: Page
+    query: Annotated[ApiKeyQuery, Query()], user: SessionUser, read: PrimaryReadSession, page: Page
 ) -> Sequence[Row]:
     """List your keys; superusers see everybody's."""
     return await page.fetch(read, visible_to(user, ApiKey), query)

@@ -19,7 +19,7 @@ from app.auth.identity_cache import IdentityCache
 from app.auth.models import AuthSession, User
 from app.core import idempotency
 from app.core.config import AppSettings
-from app.core.database import Reader, ReadSession, Row, utcnow
+from app.core.database import PrimaryReadSession, Reader, Row, utcnow
 from app.core.errors import Forbidden, Unauthorized
 from app.core.policy import authenticates, for_sessions, for_superusers
 from app.core.rate_limit import RateLimit, enforce
@@ -51,7 +51,7 @@ class Identity:
 
 @authenticates
 async def signed_in_user(
-    request: Request, token: Annotated[str | None, Depends(bearer_token)], read: ReadSession
+    request: Request, token: Annotated[str | None, Depends(bearer_token)], read: PrimaryReadSession
 ) -> Identity:
     """The user whose token this is, while its session or key lives and the account is active: one query, or none."""
     if token is None:

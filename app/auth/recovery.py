@@ -12,7 +12,7 @@ from app.auth.schemas import ForgottenPassword, PasswordReset, Verification
 from app.auth.tasks import send_account_changed, send_password_reset, send_verification
 from app.core import audit
 from app.core.config import AppSettings
-from app.core.database import DbSession, ReadSession, utcnow
+from app.core.database import DbSession, PrimaryReadSession, utcnow
 from app.core.errors import Invalid
 from app.core.hashing import Hasher
 from app.core.jobs import enqueue
@@ -32,7 +32,12 @@ async def forgot_password(body: ForgottenPassword, db: DbSession) -> None:
 @router.post("/reset-password", status_code=204, dependencies=[LIMITED_BY_ADDRESS])
 @public
 async def reset_password(
-    body: PasswordReset, request: Request, db: DbSession, read: ReadSession, hasher: Hasher, settings: AppSettings
+    body: PasswordReset,
+    request: Request,
+    db: DbSession,
+    read: PrimaryReadSession,
+    hasher: Hasher,
+    settings: AppSettings,
 ) -> None:
     """Set a new password with the token of a mail, which signs all devices out and revokes the API keys."""
     token, password = body.token.get_secret_value(), body.password.get_secret_value()
@@ -52,7 +57,7 @@ async def reset_password(
 
 @router.post("/verify-email", status_code=204, dependencies=[LIMITED_BY_ADDRESS])
 @public
-async def verify_email(body: Verification, request: Request, db: DbSession, read: ReadSession) -> None:
+async def verify_email(body: Verification, request: Request, db: DbSession, read: PrimaryReadSession) -> None:
     """Verify an address with the token of a mail."""
     token = body.token.get_secret_value()
     known = await find(read, token, "verify")

@@ -31,7 +31,7 @@ from app.auth.sessions import refresh_session
 from app.auth.tasks import send_account_changed, send_verification
 from app.core import audit
 from app.core.config import AppSettings
-from app.core.database import DbSession, ReadSession, Row, utcnow
+from app.core.database import DbSession, PrimaryReadSession, Row, utcnow
 from app.core.errors import Conflict, Forbidden, Unauthorized
 from app.core.etag import IfMatch
 from app.core.hashing import Hasher
@@ -57,7 +57,7 @@ async def register(body: Credentials, request: Request, db: DbSession, hasher: H
 @router.post("/login", dependencies=[LIMITED_BY_ADDRESS])
 @public
 async def login(
-    body: Credentials, request: Request, db: DbSession, read: ReadSession, hasher: Hasher
+    body: Credentials, request: Request, db: DbSession, read: PrimaryReadSession, hasher: Hasher
 ) -> TokenResponse | ChallengeResponse:
     """Sign in with a JSON body. An account with a second factor is asked for it, and answers a second request."""
     return await service.sign_in(db, read, hasher, request, body.email, body.password.get_secret_value())
@@ -69,7 +69,7 @@ async def token(
     form: Annotated[OAuth2PasswordRequestForm, Depends()],
     request: Request,
     db: DbSession,
-    read: ReadSession,
+    read: PrimaryReadSession,
     hasher: Hasher,
 ) -> TokenResponse:
     """Sign in with OAuth2's password form, as the docs' Authorize button does; the username is the email.
@@ -112,7 +112,7 @@ async def update_me(
     user: SessionUser,
     request: Request,
     db: DbSession,
-    read: ReadSession,
+    read: PrimaryReadSession,
     hasher: Hasher,
     settings: AppSettings,
     if_match: IfMatch,
@@ -150,7 +150,7 @@ async def delete_me(
     user: SessionUser,
     request: Request,
     db: DbSession,
-    read: ReadSession,
+    read: PrimaryReadSession,
     hasher: Hasher,
     if_match: IfMatch,
 ) -> None:
@@ -168,7 +168,7 @@ async def delete_me(
 
 @router.get("/sessions", response_model=list[SessionResponse])
 async def list_sessions(
-    query: Annotated[SessionQuery, Query()], user: SessionUser, read: ReadSession, page: Page
+    query: Annotated[SessionQuery, Query()], user: SessionUser, read: PrimaryReadSession, page: Page
 ) -> Sequence[Row]:
     """The devices where you are signed in, the newest first."""
     mine = select(AuthSession).where(AuthSession.user_id == user.id, AuthSession.expires_at > utcnow())

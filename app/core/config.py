@@ -56,6 +56,10 @@ class Settings(BaseSettings):
         repr=False,
         description="sqlite:///./app.db, postgresql://user:password@host/name or mysql://user:password@host/name",
     )
+    database_replica_urls: List = Field(
+        [], repr=False, description="addresses like DATABASE_URL's, with commas between"
+    )
+    replica_max_lag_seconds: int = Field(5, ge=1, le=300, description="a whole number from 1 to 300")
     db_pool_size: int | None = Field(None, ge=1, le=1000, description="a whole number from 1 to 1000")
     db_statement_timeout_seconds: int = Field(
         30, ge=0, le=3600, description="a whole number from 1 to 3600, or 0 for no limit"
@@ -108,7 +112,7 @@ class Settings(BaseSettings):
     )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="DEBUG, INFO, WARNING or ERROR")
 
-    @field_validator("allowed_origins", "allowed_hosts", "secret_key_previous", mode="before")
+    @field_validator("allowed_origins", "allowed_hosts", "database_replica_urls", "secret_key_previous", mode="before")
     @classmethod
     def _split(cls, value: Any) -> Any:
         if isinstance(value, str):
@@ -119,6 +123,13 @@ class Settings(BaseSettings):
     @classmethod
     def _known_database(cls, value: str) -> str:
         async_url(value)
+        return value
+
+    @field_validator("database_replica_urls")
+    @classmethod
+    def _known_replicas(cls, value: list[str]) -> list[str]:
+        for address in value:
+            async_url(address)
         return value
 
     @field_validator("forwarded_allow_ips")

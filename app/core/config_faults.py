@@ -3,6 +3,8 @@
 import re
 from typing import TYPE_CHECKING
 
+from app.core.database_url import async_url
+
 if TYPE_CHECKING:
     from app.core.config import Settings
 
@@ -17,6 +19,7 @@ def faults_of(settings: "Settings") -> list[str]:
     faults = _secret_faults(settings)
     if settings.smtp_url and not settings.mail_from:
         faults.append("MAIL_FROM: not set, and SMTP_URL is. " + right(settings, "mail_from"))
+    faults += _replica_faults(settings)
     if settings.environment == "production":
         faults += _production_faults(settings)
     return faults
@@ -40,6 +43,24 @@ def _secret_faults(settings: "Settings") -> list[str]:
     faults = [f"SECRET_KEY: {fault}. {right(settings, 'secret_key')}"] if fault else []
     if any(len(key.get_secret_value()) < MIN_SECRET_LENGTH for key in settings.secret_key_previous):
         faults.append(f"SECRET_KEY_PREVIOUS: one is too short. {right(settings, 'secret_key_previous')}")
+    return faults
+
+
+def _replica_faults(settings: "Settings") -> list[str]:
+    if not settings.database_replica_urls:
+        return []
+    faults = []
+    backend = settings.url.get_backend_name()
+    kinds = {async_url(address).get_backend_name() for address in settings.database_replica_urls}
+    if backend == "sqlite" or kinds != {backend}:
+        faults.append(
+            "DATABASE_REPLICA_URLS: not all PostgreSQL's, or MySQL's, as DATABASE_URL is. Right: its replicas"
+        )
+    if not settings.redis_url:
+        faults.append(
+            "REDIS_URL: not set, and DATABASE_REPLICA_URLS is: processes tell each other there who has to see what. "
+            + right(settings, "redis_url")
+        )
     return faults
 
 

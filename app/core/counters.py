@@ -41,7 +41,7 @@ class Counters:
     def __init__(self, redis_url: str, prefix: str) -> None:
         """Connects at the first use. Raises ModuleNotFoundError when the library that Redis needs is not there."""
         self._memory = Memory()
-        self._pool = _open_pool(redis_url) if redis_url else None
+        self._pool = open_pool(redis_url) if redis_url else None
         self._redis = _storage(redis_url, prefix, self._pool) if self._pool else None
         self._is_away = False
         self._ask_again_at = 0.0
@@ -128,7 +128,7 @@ class Memory(MemoryStorage):
             self.expirations.pop(key, None)
 
 
-def _open_pool(url: str) -> "BlockingConnectionPool":
+def open_pool(url: str) -> "BlockingConnectionPool":
     """One short try a command: what to do when it fails is decided here, not in the library."""
     from redis.asyncio import BlockingConnectionPool
     from redis.asyncio.retry import Retry

@@ -18,8 +18,9 @@ from sqlalchemy.orm import DeclarativeBase
 from app.core.changes import Change, watched
 from app.core.columns import UTCDateTime
 from app.core.config import Settings
-from app.core.database_errors import is_lost
+from app.core.database_errors import is_lost, is_out_of_time
 from app.core.engines import make_engine
+from app.core.replicas import Replica, Replicas
 
 T = TypeVar("T")
 
@@ -104,6 +105,32 @@ async def ask(engine: AsyncEngine, statement: AnySelect, take: Callable[[CursorR
         return take(await connection.execute(statement))
 
 
+class ReplicaReader(Reader):
+    """The reads of one request: on a replica that shows what its user has written, on the primary when none does."""
+
+    def __init__(self, engine: AsyncEngine, replicas: Replicas, request: Request) -> None:
+        super().__init__(engine)
+        self._replicas = replicas
+        self._request = request
+        self._replica: Replica | None = None
+
+    async def _ask(self, statement: AnySelect, take: Callable[[CursorResult[Any]], T]) -> T:
+        # Only now: who is asking is not known before the dependencies have run.
+        if self._replica is None or not self._replicas.serves(self._replica):
+            self._replica = await self._replicas.choose(getattr(self._request.state, "user_id", None))
+        if self._replica is not None:
+            try:
+                async with asyncio.timeout(self._replicas.patience_s):
+                    return await ask(self._replica.engine, statement, take)
+            except (DBAPIError, OSError) as error:  # OSError: also when it took too long, or refused to be connected to
+                if isinstance(error, DBAPIError) and is_out_of_time(error):
+                    raise  # nor would the primary have the time
+                if isinstance(error, OSError) or is_lost(error):
+                    self._replicas.note_failure(self._replica, error)
+                self._replica = None  # it may have to replay what the read was in the way of, or a migration
+        return await super()._ask(statement, take)
+
+
 class Database:
     """The engines of one process; they connect at the first use."""
 
@@ -117,6 +144,7 @@ class Database:
         )
         self.read_engine = make_engine(settings, read_only=True)
         self.read = Reader(self.read_engine)
+        self.replicas = Replicas(settings, self.read_engine) if settings.database_replica_urls else None
 
     async def _hear(self, changes: set[Change]) -> None:
         for listener in self.listeners:
@@ -125,6 +153,8 @@ class Database:
     async def close(self) -> None:
         await self.engine.dispose()
         await self.read_engine.dispose()
+        if self.replicas is not None:
+            await self.replicas.close()
 
 
 async def rows_changed(db: AsyncSession, statement: Update | Delete) -> int:
@@ -135,15 +165,27 @@ async def rows_changed(db: AsyncSession, statement: Update | Delete) -> int:
 
 async def get_db(request: Request) -> AsyncIterator[AsyncSession]:
     """A transaction: committed when the endpoint returns and before the answer is sent, rolled back when it raises."""
-    async with request.app.state.database.sessions() as session:
+    database: Database = request.app.state.database
+    async with database.sessions() as session:
         request.state.db = session
         yield session
         await session.commit()
+        if database.replicas is not None:
+            await database.replicas.note_write(getattr(request.state, "user_id", None))
 
 
 async def get_read_db(request: Request) -> Reader:
+    database: Database = request.app.state.database
+    if database.replicas is None:
+        return database.read
+    return ReplicaReader(database.read_engine, database.replicas, request)
+
+
+async def get_primary_read_db(request: Request) -> Reader:
     return request.app.state.database.read
 
 
 DbSession = Annotated[AsyncSession, Depends(get_db, scope="function")]
 ReadSession = Annotated[Reader, Depends(get_read_db)]
+# For what decides who is signed in and what they may do: no replica is asked, however close it follows.
+PrimaryReadSession = Annotated[Reader, Depends(get_primary_read_db)]

@@ -8,8 +8,9 @@ _PASSING_SQLSTATES = ("08", "40", "53", "55P03", "57")
 _PASSING_SQLITE = ("SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_FULL", "SQLITE_IOERR", "SQLITE_CANTOPEN")
 # The connection was killed, the server shuts down, the client has lost it.
 _LOST_MYSQL = {1053, 1927, 2006, 2013, 2014, 4031}
-# Too many connections, lock wait timeout, deadlock, interrupted, a statement's time is over, no connection.
-_PASSING_MYSQL = {1040, 1205, 1213, 1317, 1969, 2002, 2003, 3024, *_LOST_MYSQL}
+_OUT_OF_TIME_MYSQL = {1969, 3024}  # MariaDB's, MySQL's
+# Too many connections, lock wait timeout, deadlock, interrupted, no connection.
+_PASSING_MYSQL = {1040, 1205, 1213, 1317, 2002, 2003, *_OUT_OF_TIME_MYSQL, *_LOST_MYSQL}
 _LOST_SQLSTATES = ("08", "57P")  # connection exception; the server shuts down, or an operator ended it
 
 _CONFLICTS = ("40001", "40P01")  # serialization failure, deadlock detected
@@ -38,6 +39,11 @@ def is_lost(error: DBAPIError) -> bool:
     if error.connection_invalidated or isinstance(error, InterfaceError):
         return True
     return _mysql_number(error) in _LOST_MYSQL or _sqlstate(error).startswith(_LOST_SQLSTATES)
+
+
+def is_out_of_time(error: DBAPIError) -> bool:
+    """Whether the statement took longer than it may."""
+    return _mysql_number(error) in _OUT_OF_TIME_MYSQL or _sqlstate(error) == "57014"
 
 
 def is_conflict(error: DBAPIError) -> bool:

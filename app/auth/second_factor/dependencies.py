@@ -10,7 +10,7 @@ from app.auth.second_factor.models import SecondFactor
 from app.auth.second_factor.schemas import Proof
 from app.auth.second_factor.service import WRONG_CODE, active_factor, count_guess, use_code
 from app.core.config import AppSettings
-from app.core.database import DbSession, ReadSession
+from app.core.database import DbSession, PrimaryReadSession
 from app.core.errors import Conflict, Forbidden
 from app.core.hashing import Hasher
 
@@ -20,7 +20,7 @@ async def get_proven_factor(
     user: SessionUser,
     request: Request,
     db: DbSession,
-    read: ReadSession,
+    read: PrimaryReadSession,
     hasher: Hasher,
     settings: AppSettings,
 ) -> SecondFactor:

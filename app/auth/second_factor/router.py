@@ -33,7 +33,7 @@ from app.auth.sessions import start_session
 from app.auth.tasks import send_second_factor_changed
 from app.core import audit
 from app.core.config import AppSettings, Settings
-from app.core.database import DbSession, ReadSession, utcnow
+from app.core.database import DbSession, PrimaryReadSession, utcnow
 from app.core.encryption import encrypt
 from app.core.errors import Conflict, Forbidden, TooManyRequests, Unauthorized, documented
 from app.core.hashing import Hasher
@@ -49,7 +49,9 @@ TOO_MANY_GUESSES = documented(TooManyRequests)
 
 @router.post("/login/second-factor", responses=TOO_MANY_GUESSES, dependencies=[LIMITED_BY_ADDRESS])
 @public
-async def answer_challenge(body: ChallengeAnswer, request: Request, db: DbSession, read: ReadSession) -> TokenResponse:
+async def answer_challenge(
+    body: ChallengeAnswer, request: Request, db: DbSession, read: PrimaryReadSession
+) -> TokenResponse:
     """Sign in with the second factor, after the password: six digits of the app, or a recovery code."""
     settings: Settings = request.app.state.settings
     challenge, code = body.challenge_token.get_secret_value(), body.code.get_secret_value()
@@ -70,7 +72,7 @@ async def answer_challenge(body: ChallengeAnswer, request: Request, db: DbSessio
 
 
 @router.get("/second-factor")
-async def get_second_factor(user: SessionUser, read: ReadSession) -> SecondFactorResponse:
+async def get_second_factor(user: SessionUser, read: PrimaryReadSession) -> SecondFactorResponse:
     """Whether you are asked for a second factor, and how many recovery codes you have left."""
     factor = await read.one(select(SecondFactor.confirmed_at).where(SecondFactor.user_id == user.id))
     left = await read.count(select(RecoveryCode.code_hash).where(RecoveryCode.user_id == user.id))
@@ -85,7 +87,7 @@ async def enrol_second_factor(
     user: SessionUser,
     request: Request,
     db: DbSession,
-    read: ReadSession,
+    read: PrimaryReadSession,
     hasher: Hasher,
     settings: AppSettings,
 ) -> EnrolmentResponse:
@@ -109,7 +111,12 @@ async def enrol_second_factor(
 @router.post("/second-factor/confirm", responses=TOO_MANY_GUESSES)
 @shows_a_secret
 async def confirm_second_factor(
-    body: Confirmation, user: SessionUser, request: Request, db: DbSession, read: ReadSession, settings: AppSettings
+    body: Confirmation,
+    user: SessionUser,
+    request: Request,
+    db: DbSession,
+    read: PrimaryReadSession,
+    settings: AppSettings,
 ) -> RecoveryCodesResponse:
     """Turn the second factor on by a code of the app; your other devices are signed out."""
     code = body.code.get_secret_value()

@@ -1,0 +1,248 @@
+"""Nobody reads older than their own write, whatever a replica or Redis does; promise 31, with real servers.
+
+Two applications stand for two processes: they share nothing but the servers.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Generator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from functools import partial
+
+import pytest
+from fastapi import FastAPI
+from redis import Redis as Client
+from sqlalchemy import literal_column, select
+
+from app.auth.dependencies import CurrentUser
+from app.core.database import ReadSession
+from app.core.migrations import upgrade
+from app.core.routing import Router
+from app.main import create_app
+from deploy.cluster.servers import MariaDB, MariaDBReplica, PostgreSQL, PostgreSQLReplica, Redis, running
+from tests import factories
+from tests.factories import Actor
+from tests.waiting import until
+
+pytestmark = [
+    pytest.mark.whole_project,
+    pytest.mark.skipif(not (PostgreSQL.find() and Redis.find()), reason="PostgreSQL and Redis are not installed"),
+]
+
+ITEMS = "/api/v1/items"
+LONG_S, SHORT_S = 60, 1  # how far a replica may be behind: longer than a test takes, and not for long
+
+
+@dataclass
+class Servers:
+    primary: PostgreSQL | MariaDB
+    replica: PostgreSQLReplica | MariaDBReplica
+    redis: Redis
+
+    @property
+    def port(self) -> str:
+        """What SQL asks a server for its port."""
+        return "inet_server_port()" if isinstance(self.primary, PostgreSQL) else "@@port"
+
+    def pause(self) -> None:
+        """The replica shows nothing new from now on."""
+        if isinstance(self.replica, MariaDBReplica):
+            self.replica.sql("STOP SLAVE SQL_THREAD")
+        else:
+            self._psql("SELECT pg_wal_replay_pause()")
+            while self._psql("SELECT pg_get_wal_replay_pause_state()") != "paused":
+                pass
+
+    def resume(self) -> None:
+        if isinstance(self.replica, MariaDBReplica):
+            self.replica.sql("START SLAVE SQL_THREAD")
+        else:
+            self._psql("SELECT pg_wal_replay_resume()")
+
+    def _psql(self, statement: str) -> str:
+        assert isinstance(self.replica, PostgreSQLReplica)
+        where = ["-h", "127.0.0.1", "-p", str(self.replica.port), "-U", "postgres"]
+        return self.replica.run(self.replica.tool("psql"), *where, "-Atc", statement).strip()
+
+
+KINDS = {"postgresql": (PostgreSQL, PostgreSQLReplica), "mysql": (MariaDB, MariaDBReplica)}
+
+
+@pytest.fixture(scope="module", params=[name for name, kinds in KINDS.items() if kinds[0].find()])
+def both(request: pytest.FixtureRequest) -> Generator[Servers]:
+    yield from started(request.param)
+
+
+@pytest.fixture(scope="module")
+def servers() -> Generator[Servers]:
+    yield from started("postgresql")
+
+
+def started(backend: str) -> Generator[Servers]:
+    kind, replica_kind = KINDS[backend]
+    with (
+        running(kind) as primary,
+        running(partial(replica_kind, primary=primary)) as replica,
+        running(Redis) as redis,
+    ):
+        upgrade(factories.settings(database_url=primary.url))
+        settle(redis)
+        yield Servers(primary, replica, redis)
+
+
+def settle(redis: Redis) -> None:
+    """It has run for long: nobody has to wait until what a restart may have lost is of no more use."""
+    with Client.from_url(redis.url) as client:
+        client.set("Groundwork:own-writes:epoch", 1)
+        client.delete("Groundwork:own-writes:young")
+
+
+@asynccontextmanager
+async def process(servers: Servers, max_lag_s: int, redis_url: str | None = None) -> AsyncGenerator[FastAPI]:
+    """An application that reads from the replica as soon as it knows how Redis and the replica are."""
+    router = Router()
+
+    @router.get("/where")
+    async def where(_: CurrentUser, read: ReadSession) -> int:
+        row = await read.one(select(literal_column(servers.port).label("port")))
+        assert row is not None
+        return row.port
+
+    app = create_app(
+        factories.settings(
+            database_url=servers.primary.url,
+            database_replica_urls=[servers.replica.url],
+            replica_max_lag_seconds=max_lag_s,
+            redis_url=redis_url or servers.redis.url,
+        )
+    )
+    app.include_router(router)
+    async with app.router.lifespan_context(app):
+        yield app
+
+
+async def where(app: FastAPI, actor: Actor) -> int:
+    """The port of the server that a read of the user's goes to."""
+    answer = await factories.client(app, actor.token).get("/where")
+    assert answer.status_code == 200
+    return answer.json()
+
+
+def reads_go_to(port: int, app: FastAPI, actor: Actor) -> Callable[[], object]:
+    async def look() -> bool:
+        return await where(app, actor) == port
+
+    return look
+
+
+async def titles(app: FastAPI, actor: Actor) -> list[str]:
+    answer = await factories.client(app, actor.token).get(ITEMS)
+    assert answer.status_code == 200
+    return [item["title"] for item in answer.json()]
+
+
+@contextmanager
+def paused(servers: Servers) -> Generator[None]:
+    servers.pause()
+    try:
+        yield
+    finally:
+        servers.resume()
+
+
+async def test_own_writes_are_seen_in_every_process_and_others_read_the_replica(both: Servers) -> None:
+    async with process(both, LONG_S) as one, process(both, LONG_S) as two:
+        writer, reader, superuser = [
+            await factories.user(one),
+            await factories.user(one),
+            await factories.superuser(one),
+        ]
+        await until(reads_go_to(both.replica.port, two, reader))
+        with paused(both):
+            await factories.item(writer, title="new")
+            assert await titles(two, writer) == ["new"]
+            assert await where(two, writer) == both.primary.port
+            assert await where(two, reader) == both.replica.port
+            assert await titles(two, superuser) == []  # what the replica shows
+        await until(reads_go_to(both.replica.port, two, writer))
+        assert await titles(two, writer) == ["new"]
+
+
+async def test_a_replica_that_is_behind_leaves_and_comes_back(both: Servers) -> None:
+    async with process(both, SHORT_S) as app:
+        writer, reader = await factories.user(app), await factories.user(app)
+        await until(reads_go_to(both.replica.port, app, reader))
+        with paused(both):
+            await factories.item(writer)
+            await until(reads_go_to(both.primary.port, app, reader))
+        await until(reads_go_to(both.replica.port, app, reader))
+
+
+async def test_a_replica_that_is_killed_fails_no_read_and_comes_back(both: Servers) -> None:
+    async with process(both, LONG_S) as app:
+        reader = await factories.user(app)
+        await until(reads_go_to(both.replica.port, app, reader))
+        is_over = asyncio.Event()
+
+        async def read_on() -> int:
+            count = 0
+            while not is_over.is_set():
+                assert await titles(app, reader) == []
+                count += 1
+            return count
+
+        async with asyncio.TaskGroup() as group:
+            reading = [group.create_task(read_on()) for _ in range(8)]
+            await until(reads_go_to(both.replica.port, app, reader))
+            await asyncio.to_thread(both.replica.kill)
+            assert await where(app, reader) == both.primary.port
+            await asyncio.to_thread(both.replica.start)
+            await until(reads_go_to(both.replica.port, app, reader))
+            is_over.set()
+        assert all(task.result() for task in reading)
+
+
+async def test_a_replica_that_is_promoted_leaves(servers: Servers) -> None:
+    with running(partial(PostgreSQLReplica, primary=servers.primary)) as other:
+        async with process(Servers(servers.primary, other, servers.redis), LONG_S) as app:
+            reader = await factories.user(app)
+            await until(reads_go_to(other.port, app, reader))
+            await asyncio.to_thread(other.promote)
+            await until(reads_go_to(servers.primary.port, app, reader))
+
+
+async def test_who_cannot_tell_the_others_waits_until_each_replica_shows_it(servers: Servers) -> None:
+    """The writer's process has lost Redis; the other's has not, and finds no note there."""
+    nowhere = "redis://127.0.0.1:1/0"
+    async with process(servers, LONG_S, nowhere) as one, process(servers, LONG_S) as two:
+        writer = await factories.user(one)
+        await until(reads_go_to(servers.replica.port, two, writer))
+        with paused(servers):
+            writing = asyncio.create_task(factories.item(writer, title="new"))
+            await asyncio.wait([writing], timeout=1)
+            assert not writing.done()
+            assert await titles(two, writer) == []  # which is right: it has not heard that it is written
+        await writing
+        assert await titles(two, writer) == ["new"]
+        assert await where(two, writer) == servers.replica.port
+        assert await where(one, writer) == servers.primary.port  # it cannot know what the others have written
+
+
+async def test_own_writes_are_seen_when_redis_is_killed_and_when_it_comes_back_empty(servers: Servers) -> None:
+    async with process(servers, LONG_S) as one, process(servers, LONG_S) as two:
+        writer = await factories.user(one)
+        await until(reads_go_to(servers.replica.port, two, writer))
+        with paused(servers):
+            await factories.item(writer, title="new")
+            await asyncio.to_thread(servers.redis.kill)
+            assert await titles(two, writer) == ["new"]
+            await asyncio.to_thread(servers.redis.start)
+            async with process(servers, LONG_S) as three:  # which has not seen it go
+                await until(partial(serves, three))
+                for app in (one, two, three):
+                    assert await titles(app, writer) == ["new"]
+    await asyncio.to_thread(settle, servers.redis)
+
+
+async def serves(app: FastAPI) -> bool:
+    return await app.state.database.replicas.choose(None) is not None
