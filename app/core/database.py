@@ -20,7 +20,8 @@ from app.core.columns import UTCDateTime
 from app.core.config import Settings
 from app.core.database_errors import is_lost, is_out_of_time
 from app.core.engines import make_engine
-from app.core.replicas import Replica, Replicas
+from app.core.replica_watch import Replica
+from app.core.replicas import Replicas
 
 T = TypeVar("T")
 
@@ -116,7 +117,7 @@ class ReplicaReader(Reader):
 
     async def _ask(self, statement: AnySelect, take: Callable[[CursorResult[Any]], T]) -> T:
         # Only now: who is asking is not known before the dependencies have run.
-        if self._replica is None or not self._replicas.serves(self._replica):
+        if self._replica is None or not self._replicas.watch.serves(self._replica):
             self._replica = await self._replicas.choose(getattr(self._request.state, "user_id", None))
         if self._replica is not None:
             try:
@@ -126,7 +127,7 @@ class ReplicaReader(Reader):
                 if isinstance(error, DBAPIError) and is_out_of_time(error):
                     raise  # nor would the primary have the time
                 if isinstance(error, OSError) or is_lost(error):
-                    self._replicas.note_failure(self._replica, error)
+                    self._replicas.watch.note_failure(self._replica, error)
                 self._replica = None  # it may have to replay what the read was in the way of, or a migration
         return await super()._ask(statement, take)
 

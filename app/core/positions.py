@@ -24,12 +24,18 @@ SHOWN = {
 
 
 def parse(text: str) -> Position:
-    """`16/B374D848`; `0-1-270,1-2-5` (domain, server, number); `uuid:1-77,uuid:1-5:7-9`. Empty: nothing yet."""
+    """`16/B374D848`; `0-1-270,1-2-5` (domain, server, number); `uuid:1-77,uuid:1-5:7-9`.
+
+    Raises:
+        ValueError: there is none: a primary that keeps no binary log, say. No replica may seem to have reached it.
+    """
+    if not text:
+        raise ValueError("the server names no position")
     if "/" in text:
         high, low = text.split("/")
         return {"": (int(high, 16) << 32) + int(low, 16)}
     numbers = {}
-    for part in filter(None, text.replace("\n", "").split(",")):
+    for part in text.replace("\n", "").split(","):
         if ":" in part:  # MySQL's sets: how far, not what is missing below
             source, _, ranges = part.strip().partition(":")
             numbers[source] = int(ranges.rpartition(":")[2].rpartition("-")[2])
