@@ -10,7 +10,6 @@ from app import api
 from app import models as models
 from app import tasks as tasks
 from app.api_keys.uses import KeyUses, writing_uses
-from app.auth.identity_cache import IdentityCache
 from app.core.config import Settings
 from app.core.database import Database
 from app.core.docs import add_docs
@@ -45,9 +44,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.database = Database(settings)
     app.state.metrics = RequestMetrics()
     app.state.key_uses = KeyUses()
-    app.state.identities = IdentityCache(settings.identity_cache_seconds)
-    app.state.database.listeners.append(app.state.identities.hear)
-    app.state.counters = open_counters(settings)
+    app.state.counters = open_counters(settings, app.state.database.redis)
     app.state.readiness = Readiness(app.state.database, settings)
     add_error_handlers(app)
     add_middleware(app, settings, app.state.metrics)
@@ -72,7 +69,6 @@ async def _lifespan(app: FastAPI) -> AsyncGenerator[None]:
             yield
     finally:
         app.state.hasher.close()
-        await app.state.counters.close()
         await app.state.database.close()
 
 

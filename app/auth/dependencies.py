@@ -15,12 +15,12 @@ from fastapi.security import OAuth2PasswordBearer
 from sqlalchemy import or_, select
 
 from app.api_keys.models import WRITE, ApiKey, is_key, prefix_of
-from app.auth.identity_cache import IdentityCache
 from app.auth.models import AuthSession, User
 from app.core import idempotency
 from app.core.config import AppSettings
 from app.core.database import PrimaryReadSession, Reader, Row, utcnow
 from app.core.errors import Forbidden, Unauthorized
+from app.core.identity_cache import IdentityCache
 from app.core.policy import authenticates, for_sessions, for_superusers
 from app.core.rate_limit import RateLimit, enforce
 from app.core.security import hash_token, read_access_token
@@ -56,7 +56,7 @@ async def signed_in_user(
     """The user whose token this is, while its session or key lives and the account is active: one query, or none."""
     if token is None:
         raise Unauthorized
-    identities: IdentityCache = request.app.state.identities
+    identities: IdentityCache = request.app.state.database.identities
     identity = identities.find(token, utcnow()) or await _look_up(request, token, read, identities)
     if identity.key_id is not None:
         request.app.state.key_uses.note(identity.key_id)

@@ -44,7 +44,7 @@ def watched(hear: Listener) -> type[Session]:
     return watching
 
 
-def _note(session: Session, change: Change) -> None:
+def note(session: Session, change: Change) -> None:
     session.info.setdefault("changes", set()).add(change)
 
 
@@ -54,7 +54,7 @@ def _note_commit(session: Session) -> None:
 
 def _note_flush(session: Session, _context: Any) -> None:
     for change in _flushed(session):
-        _note(session, change)
+        note(session, change)
 
 
 def _flushed(session: Session) -> Iterator[Change]:
@@ -85,8 +85,8 @@ def _note_statement(state: ORMExecuteState) -> None:
         return
     statement: Any = state.statement
     if isinstance(statement, TextClause):
-        _note(state.session, Change("delete", None, None))  # whatever it is
+        note(state.session, Change("delete", None, None))  # whatever it is
     elif state.is_insert or state.is_update or state.is_delete:
         kind: Kind = "insert" if state.is_insert else "update" if state.is_update else "delete"
         table = statement.table
-        _note(state.session, Change(kind, table.name if isinstance(table, Table) else None, None))
+        note(state.session, Change(kind, table.name if isinstance(table, Table) else None, None))

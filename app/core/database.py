@@ -15,11 +15,14 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 from sqlalchemy.orm import DeclarativeBase
 
+from app.core.cache import Cache
 from app.core.changes import Change, watched
 from app.core.columns import UTCDateTime
 from app.core.config import Settings
 from app.core.database_errors import is_lost, is_out_of_time
 from app.core.engines import make_engine
+from app.core.identity_cache import IdentityCache
+from app.core.redis import RedisLink
 from app.core.replica_watch import Replica
 from app.core.replicas import Replicas
 
@@ -66,8 +69,14 @@ class Reader:
     No BEGIN and ROLLBACK go over the wire, and a connection is held for the length of one call only.
     """
 
-    def __init__(self, engine: AsyncEngine) -> None:
+    def __init__(self, engine: AsyncEngine, cache: Cache) -> None:
         self._engine = engine
+        self.cache = cache
+
+    @property
+    def primary(self) -> "Reader":
+        """For what is to be remembered: a replica may not have yet what was just forgotten."""
+        return self
 
     async def all(self, statement: AnySelect) -> list[Row]:
         def rows(result: CursorResult[Any]) -> list[Row]:
@@ -109,11 +118,16 @@ async def ask(engine: AsyncEngine, statement: AnySelect, take: Callable[[CursorR
 class ReplicaReader(Reader):
     """The reads of one request: on a replica that shows what its user has written, on the primary when none does."""
 
-    def __init__(self, engine: AsyncEngine, replicas: Replicas, request: Request) -> None:
-        super().__init__(engine)
+    def __init__(self, primary: Reader, replicas: Replicas, request: Request) -> None:
+        super().__init__(primary._engine, primary.cache)  # noqa: SLF001 - the same kind
+        self._primary = primary
         self._replicas = replicas
         self._request = request
         self._replica: Replica | None = None
+
+    @property
+    def primary(self) -> Reader:
+        return self._primary
 
     async def _ask(self, statement: AnySelect, take: Callable[[CursorResult[Any]], T]) -> T:
         # Only now: who is asking is not known before the dependencies have run.
@@ -139,19 +153,27 @@ class Database:
         self.engine = make_engine(settings)
         self.jobs_committed = asyncio.Event()  # what wakes the runner of this process's jobs
         wake: dict[str, Any] = {"jobs_committed": lambda _session: self.jobs_committed.set()}
-        self.listeners: list[Callable[[set[Change]], None]] = []  # who remembers rows
+        self.redis = RedisLink(settings.redis_url) if settings.redis_url else None
+        self.cache = Cache(settings, self.redis)
+        self.identities = IdentityCache(settings.identity_cache_seconds)
+        self.listeners: list[Callable[[set[Change]], None]] = [self.identities.hear, self.cache.hear]
         self.sessions = async_sessionmaker(
             self.engine, expire_on_commit=False, info=wake, sync_session_class=watched(self._hear)
         )
         self.read_engine = make_engine(settings, read_only=True)
-        self.read = Reader(self.read_engine)
-        self.replicas = Replicas(settings, self.read_engine) if settings.database_replica_urls else None
+        self.read = Reader(self.read_engine, self.cache)
+        has_replicas = self.redis is not None and settings.database_replica_urls  # which are not without Redis
+        self.replicas = Replicas(settings, self.read_engine, self.redis) if has_replicas else None
 
     async def _hear(self, changes: set[Change]) -> None:
         for listener in self.listeners:
             listener(changes)
+        await self.cache.settle()
 
     async def close(self) -> None:
+        await self.cache.close()
+        if self.redis is not None:
+            await self.redis.close()
         await self.engine.dispose()
         await self.read_engine.dispose()
         if self.replicas is not None:
@@ -179,7 +201,7 @@ async def get_read_db(request: Request) -> Reader:
     database: Database = request.app.state.database
     if database.replicas is None:
         return database.read
-    return ReplicaReader(database.read_engine, database.replicas, request)
+    return ReplicaReader(database.read, database.replicas, request)
 
 
 async def get_primary_read_db(request: Request) -> Reader:

@@ -5,14 +5,10 @@ A note lasts for longer than a replica may lag. Two things can lose one: Redis c
 one, which is `young` for as long as a lost note would have lasted, and meanwhile nobody is sure of anything.
 """
 
-import logging
-import time
 from typing import Any, cast
 
-from app.core.counters import AWAY_S, open_pool
 from app.core.positions import Position
-
-logger = logging.getLogger("app.replicas")
+from app.core.redis import RedisAway, RedisLink
 
 NOTHING: Position = {}
 UNKNOWN: Position = {"*": 1}  # which no replica reaches
@@ -28,69 +24,48 @@ return redis.call('EXPIRE', KEYS[1], ARGV[1])
 
 
 class OwnWrites:
-    def __init__(self, redis_url: str, prefix: str, lasts_s: int) -> None:
-        """Connects at the first use. Raises ModuleNotFoundError where Redis's library is not installed."""
-        from redis.asyncio import Redis
-
-        self._pool = open_pool(redis_url)
-        self._redis = Redis(connection_pool=self._pool)
+    def __init__(self, link: RedisLink, prefix: str, lasts_s: int) -> None:
+        self._link = link
         self._prefix = f"{prefix}:own-writes"
         self._lasts_s = lasts_s
-        self._is_away, self._ask_again_at = False, 0.0
 
     async def note(self, user_id: int, position: Position) -> bool:
         """Whether it is noted: False when Redis does not say so, and nobody may rely on it."""
         numbers = [word for pair in position.items() for word in pair]
 
         async def keep() -> Any:
-            return await cast("Any", self._redis.eval(KEEP_THE_LATEST, 1, self._key(user_id), self._lasts_s, *numbers))
+            key = self._key(user_id)
+            return await cast("Any", self._link.client.eval(KEEP_THE_LATEST, 1, key, self._lasts_s, *numbers))
 
-        return await self._ask(keep) is not None
+        try:
+            return bool(await self._link.ask(keep))
+        except RedisAway:
+            return False
 
     async def find(self, user_id: int) -> Position:
         """What the user's reads have to show; UNKNOWN where that cannot be known, and only the primary is sure."""
 
         async def look() -> list[Any]:
-            asked = self._redis.pipeline(transaction=False)
+            asked = self._link.client.pipeline(transaction=False)
             asked.mget(f"{self._prefix}:epoch", f"{self._prefix}:young")
             asked.hgetall(self._key(user_id))
             return await asked.execute()
 
-        answer = await self._ask(look)
-        if answer is None:
+        try:
+            (epoch, young), note = await self._link.ask(look)
+            if epoch is None:
+                await self._link.ask(self._begin_epoch)
+        except RedisAway:
             return UNKNOWN
-        (epoch, young), note = answer
-        if epoch is None:
-            await self._ask(self._begin_epoch)
         if epoch is None or young is not None:
             return UNKNOWN
         return {source.decode(): int(number) for source, number in note.items()}
 
-    async def close(self) -> None:
-        await self._pool.aclose()
-
     async def _begin_epoch(self) -> list[Any]:
-        begun = self._redis.pipeline(transaction=True)
+        begun = self._link.client.pipeline(transaction=True)
         begun.set(f"{self._prefix}:young", 1, ex=self._lasts_s)
         begun.set(f"{self._prefix}:epoch", 1)
         return await begun.execute()
 
     def _key(self, user_id: int) -> str:
         return f"{self._prefix}:{user_id}"
-
-    async def _ask(self, question: Any) -> Any:
-        """Its answer, or None: one that is away is asked again some seconds later."""
-        from redis.exceptions import RedisError
-
-        if time.monotonic() < self._ask_again_at:
-            return None
-        try:
-            answer = await question()
-        except (RedisError, OSError) as error:
-            if not self._is_away:
-                extra = {"error": type(error).__name__}
-                logger.warning("Redis is away: who is signed in reads on the primary", extra=extra)
-            self._is_away, self._ask_again_at = True, time.monotonic() + AWAY_S
-            return None
-        self._is_away = False
-        return answer

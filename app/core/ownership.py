@@ -14,6 +14,7 @@ from sqlalchemy import ForeignKey, Select, false, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
+from app.core.cached_rows import CALLER, SeenBy, remember_row
 from app.core.database import Reader, Row, can_be_id, utcnow
 from app.core.errors import Forbidden, Invalid, NotFound
 
@@ -26,6 +27,7 @@ class Guarded:
     """A row that not everybody may see."""
 
     public_read: ClassVar[bool] = False
+    cached_for: ClassVar[float | None] = None  # seconds that what a caller reads is remembered, unless it is changed
 
     if TYPE_CHECKING:
         id: Any  # each model's own
@@ -62,11 +64,13 @@ Model = TypeVar("Model", bound=Guarded)
 def visible_to(caller: Caller | None, model: type[Model]) -> Select[Model]:
     """The rows that the caller may see; None is whoever has not signed in."""
     statement = select(model)
-    if model.public_read or (caller is not None and caller.is_superuser):
-        return statement
-    if caller is None or not issubclass(model, BelongsToUser):
-        return statement.where(false())
-    return statement.where(model.user_id == caller.id)
+    if not model.public_read:
+        if caller is not None and caller.is_superuser:
+            return statement
+        if caller is None or not issubclass(model, BelongsToUser):
+            return statement.where(false())
+        statement = statement.where(model.user_id == caller.id)
+    return statement.execution_options(**{CALLER: SeenBy(caller)}) if model.cached_for else statement
 
 
 async def read_row(read: Reader, model: type[Guarded], row_id: Any, caller: Caller | None, **parent: Any) -> Row:
@@ -76,9 +80,17 @@ async def read_row(read: Reader, model: type[Guarded], row_id: Any, caller: Call
         NotFound: there is none.
         Forbidden: the caller may not see it.
     """
-    row = await read.one(_by_id(model, row_id, parent)) if _can_be(row_id, parent) else None
-    if row is None:
-        raise _not_found(model)
+
+    async def load(read: Reader) -> Row:
+        row = await read.one(_by_id(model, row_id, parent)) if _can_be(row_id, parent) else None
+        if row is None:
+            raise _not_found(model)
+        return _readable(model, caller, row)
+
+    return _readable(model, caller, await remember_row(read, model, caller, f"{row_id} {parent}", load))
+
+
+def _readable(model: type[Guarded], caller: Caller | None, row: Row) -> Row:
     if not model.public_read:
         require_owner(caller, row)
     return row

@@ -17,6 +17,7 @@ from pydantic_core import to_jsonable_python
 from sqlalchemy import BigInteger, ColumnElement, and_, false, literal, or_
 from sqlalchemy.orm import InstrumentedAttribute
 
+from app.core.cached_rows import Listed, remember_page
 from app.core.columns import ExactDecimal
 from app.core.database import MAX_BIG_INTEGER, MAX_INTEGER, AnySelect, Reader, Row
 from app.core.errors import Invalid
@@ -76,18 +77,23 @@ class Pager:
         """
         model = statement.column_descriptions[0]["entity"]
         statement = statement.where(*_filters(model, query))
-        if query.count:
-            self._response.headers["X-Total-Count"] = str(await read.count(statement))
-        keys = _keys(model, query)
+        everything, keys = statement, _keys(model, query)
         if query.cursor is not None:
             statement = statement.where(_after(keys, query))
         order = [term for key in keys for term in _order(key)]
         page = statement.order_by(*order).offset(query.skip or None).limit(query.limit + 1)
-        rows = await read.all(page)
-        if len(rows) > query.limit:
-            del rows[query.limit :]
-            self._link_next(keys, rows[-1])
-        return rows
+
+        async def load(read: Reader) -> Listed:
+            total = await read.count(everything) if query.count else None
+            rows = await read.all(page)
+            return Listed(rows[: query.limit], len(rows) > query.limit, total)
+
+        listed = await remember_page(read, page, count=query.count, load=load)
+        if listed.total is not None:
+            self._response.headers["X-Total-Count"] = str(listed.total)
+        if listed.has_more:
+            self._link_next(keys, listed.rows[-1])
+        return listed.rows
 
     def _link_next(self, keys: Sequence[Key], last: Row) -> None:
         url = self._request.url.remove_query_params("skip")

@@ -16,6 +16,7 @@ from app.core.config import Settings, SettingsError
 from app.core.counters import Counters
 from app.core.errors import TooManyRequests
 from app.core.quota import Spent, headers, parse_limits, spend
+from app.core.redis import RedisLink
 
 
 class RateLimit:
@@ -78,10 +79,10 @@ def rate_limits_of(dependant: Dependant) -> Iterator[RateLimit]:
         yield from rate_limits_of(part)
 
 
-def open_counters(settings: Settings) -> Counters:
+def open_counters(settings: Settings, link: RedisLink | None) -> Counters:
     """Raises SettingsError when Redis is to be used and cannot be."""
     try:
-        return Counters(settings.redis_url, settings.app_name)
+        return Counters(link, settings.app_name)
     except ModuleNotFoundError as error:
         raise SettingsError(f"REDIS_URL: {error.name} is not installed. Right: make setup EXTRAS=redis") from None
     except ValueError:

@@ -9,10 +9,11 @@ from contextlib import asynccontextmanager, suppress
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from app.core.config import Settings, SettingsError
+from app.core.config import Settings
 from app.core.database_errors import describe
 from app.core.own_writes import NOTHING, UNKNOWN, OwnWrites
 from app.core.positions import COMMITTED, parse
+from app.core.redis import RedisLink
 from app.core.replica_watch import MARGIN_S, Replica, Watch, row
 
 logger = logging.getLogger("app.replicas")
@@ -21,11 +22,11 @@ IN_FLIGHT_S = 5  # how much longer than the database itself a read waits for a r
 
 
 class Replicas:
-    def __init__(self, settings: Settings, primary: AsyncEngine) -> None:
+    def __init__(self, settings: Settings, primary: AsyncEngine, redis: RedisLink) -> None:
         self.watch = Watch(settings)
         self._primary = primary
         self._backend = settings.url.get_backend_name()
-        self._own_writes = _open_own_writes(settings)
+        self._own_writes = OwnWrites(redis, settings.app_name, settings.replica_max_lag_seconds + MARGIN_S)
         timeout_s = settings.db_statement_timeout_seconds
         self.patience_s = timeout_s + IN_FLIGHT_S if timeout_s else None
 
@@ -51,7 +52,6 @@ class Replicas:
             await self.watch.wait_for_all(position)  # nobody else can be told
 
     async def close(self) -> None:
-        await self._own_writes.close()
         await self.watch.close()
 
 
@@ -68,10 +68,3 @@ async def watching(replicas: Replicas | None) -> AsyncGenerator[None]:
         watch.cancel()
         with suppress(asyncio.CancelledError):
             await watch
-
-
-def _open_own_writes(settings: Settings) -> OwnWrites:
-    try:
-        return OwnWrites(settings.redis_url, settings.app_name, settings.replica_max_lag_seconds + MARGIN_S)
-    except ModuleNotFoundError as error:
-        raise SettingsError(f"REDIS_URL: {error.name} is not installed. Right: make setup EXTRAS=redis") from None

@@ -14,6 +14,7 @@ import pytest
 from redis import Redis as RedisClient
 
 from app.core.counters import Counters
+from app.core.redis import RedisLink
 from deploy.cluster.servers import Redis, running
 from deploy.cluster.servers import Server as Service
 from tests import factories, processes
@@ -137,10 +138,11 @@ def test_a_server_starts_without_redis(tmp_path: Path) -> None:
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP])
 async def test_whoever_hears_first_that_redis_is_away_is_counted_too(number: int) -> None:
     with running(Redis) as redis:
-        counters = Counters(redis.url, "test")
+        link = RedisLink(redis.url)
+        counters = Counters(link, "test")
         for value in (1, 2, 3):
             assert (await counters.add("key", 3600)).value == value
         redis.signal(number)
         counts = await asyncio.gather(*(counters.add("key", 3600) for _ in range(60)))
         assert sorted(count.value for count in counts) == list(range(1, 61))
-        await counters.close()
+        await link.close()

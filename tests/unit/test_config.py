@@ -11,6 +11,7 @@ from app.core.database import Database
 from app.core.database_url import async_url
 from app.core.environment import load_settings
 from app.core.rate_limit import open_counters
+from app.core.redis import RedisLink
 from tests.factories import SECRET, settings
 
 ROOT = Path(__file__).parents[2]
@@ -162,11 +163,11 @@ def test_a_driver_that_is_not_installed_is_named(
 
 def test_redis_that_is_not_installed_or_not_understood_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(SettingsError, match=r"REDIS_URL: not understood\. Right: redis://"):
-        open_counters(settings(redis_url="redis://h/0?socket_timeout=long"))
+        open_counters(settings(), RedisLink("redis://h/0?socket_timeout=long"))
     for name in [name for name in sys.modules if name.split(".")[0] == "redis"]:
         monkeypatch.setitem(sys.modules, name, None)
     with pytest.raises(SettingsError, match=r"REDIS_URL: redis.* is not installed\. Right: make setup EXTRAS=redis"):
-        open_counters(settings(redis_url="redis://h"))
+        open_counters(settings(), RedisLink("redis://h"))
 
 
 @pytest.mark.parametrize(

@@ -59,7 +59,7 @@ async def test_what_has_ended_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 async def test_what_is_taken_back_after_its_window_lets_nobody_try_more_often() -> None:
-    own = Counters("", "")
+    own = Counters(None, "")
     await own.take_back("key", 60)
     assert (await own.add("key", 60)).value == 1
     await own.take_back("key", 60)

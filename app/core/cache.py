@@ -1,0 +1,222 @@
+"""The cache: values that are dear to make, kept for a while, and forgotten when what they were made of is changed.
+
+A value is made of groups, such as the caller's items. Each group has a version, which is read before the value is
+loaded, and stored with it. Whoever changes the group gives it a new version after the commit and before the answer, so
+a value that was loaded from what stood there before is not found any more, whenever it was stored.
+
+In Redis when REDIS_URL is set; else in this process's memory, if no other process writes; else nothing is remembered.
+"""
+
+import asyncio
+import json
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from hashlib import blake2b
+from typing import TYPE_CHECKING, Annotated, Any
+
+from fastapi import Depends, Request
+from pydantic_core import to_json
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.core.cache_groups import Owned, everybodys, groups_of, groups_to_renew
+from app.core.cache_stores import MemoryStore, RedisStore, Store
+from app.core.changes import Change, note
+from app.core.config import Settings
+from app.core.redis import AWAY_S, RedisAway, RedisLink
+
+if TYPE_CHECKING:
+    from app.core.ownership import Caller
+
+logger = logging.getLogger("app.cache")
+
+MAX_TTL_S = 86400  # versions are kept for as long
+WAIT_S = 0.5  # for another process that loads the same; then this one does, too
+BETWEEN_LOOKS_S = 0.01
+MAX_PENDING = 10_000
+
+Load = Callable[[], Awaitable[Any]]
+
+
+class Cache:
+    """A process's way to what is remembered."""
+
+    def __init__(self, settings: Settings, link: RedisLink | None) -> None:
+        self._store = _store(settings, link)
+        self._loads: dict[tuple[str, bytes], asyncio.Task[bytes]] = {}
+        self._pending: dict[str, object] = {}  # groups that were changed, and have no new version yet
+        self._catching_up: asyncio.Task[None] | None = None
+
+    async def get_or_load(
+        self, caller: "Caller | None", of: Owned | Sequence[Owned], key: str, ttl_s: float, load: Load
+    ) -> Any:
+        """What `load` gives, as JSON has it, remembered for this caller and nobody else for up to so many seconds.
+
+        `of` says what it is made of: entities that have `cached_for`, whose changes make it forgotten, or a name, for
+        `forget`. What superusers see of entities is everybody's: it is loaded each time. A load that fails is not
+        remembered.
+        """
+        sources = [of] if isinstance(of, str | type) else list(of)
+        groups = groups_of(caller, sources)
+
+        async def loaded() -> bytes:
+            return to_json(await load())
+
+        if groups is None:
+            return json.loads(await loaded())
+        names = "+".join(groups)
+        return json.loads(await self.remember(caller, groups, f"{names}:{key}", ttl_s, loaded))
+
+    async def remember(
+        self,
+        caller: "Caller | None",
+        groups: Sequence[str],
+        key: str,
+        ttl_s: float,
+        load: Callable[[], Awaitable[bytes]],
+    ) -> bytes:
+        """The bytes that `load` gives, for this caller."""
+        if not 0 < ttl_s <= MAX_TTL_S:
+            raise ValueError(f"{ttl_s} s: a value is remembered for more than 0 and up to {MAX_TTL_S} s")
+        store = self._store
+        if store is None or not await self._is_settled(groups):
+            return await load()
+        digest = blake2b(key.encode(), digest_size=16).hexdigest()
+        whole = f"{caller.id if caller else 'anybody'}:{digest}"
+        try:
+            versions, value = await store.read(groups, whole)
+        except RedisAway:
+            return await load()
+        if value is not None:
+            return value
+        return await self._load_once(store, whole, versions, groups, ttl_s, load)
+
+    async def _load_once(
+        self,
+        store: Store,
+        key: str,
+        versions: bytes,
+        groups: Sequence[str],
+        ttl_s: float,
+        load: Callable[[], Awaitable[bytes]],
+    ) -> bytes:
+        """One load for all who wait and have read the same versions: whoever comes after a change gets what is newer.
+
+        It is a task of its own, so that the others do not fail when the first of them goes away.
+        """
+        name = (key, versions)
+        task = self._loads.get(name)
+        if task is None:
+            task = asyncio.create_task(_load(store, key, versions, groups, ttl_s, load), name=f"cache {key}")
+            self._loads[name] = task
+            task.add_done_callback(lambda task: self._end_load(name, task))
+        return await asyncio.shield(task)
+
+    def _end_load(self, name: tuple[str, bytes], task: asyncio.Task[bytes]) -> None:
+        del self._loads[name]
+        if not task.cancelled():
+            task.exception()  # it is heard by those who wait, if anybody still does
+
+    def hear(self, changes: set[Change]) -> None:
+        """Note what was changed; `settle` follows, before anybody is answered."""
+        if self._store is None:
+            return
+        for group in groups_to_renew(changes):
+            self._pending[group] = object()
+        if len(self._pending) > MAX_PENDING:  # Redis is away for long
+            self._pending = {everybodys(group): object() for group in self._pending}
+
+    async def settle(self) -> None:
+        """Give what was changed new versions. What cannot be done now is done as soon as Redis answers."""
+        if not self._pending or self._store is None:
+            return
+        pending = dict(self._pending)
+        try:
+            await self._store.renew(pending)
+        except RedisAway:
+            self._catch_up()
+            return
+        except asyncio.CancelledError:
+            self._catch_up()
+            raise
+        for group, mark in pending.items():
+            if self._pending.get(group) is mark:  # it was not changed once more meanwhile
+                del self._pending[group]
+
+    async def _is_settled(self, groups: Sequence[str]) -> bool:
+        if self._pending.keys() & groups:
+            await self.settle()
+        return not self._pending.keys() & groups
+
+    def _catch_up(self) -> None:
+        if self._catching_up is None or self._catching_up.done():
+            self._catching_up = asyncio.create_task(self._settle_later(), name="cache, to be forgotten")
+
+    async def _settle_later(self) -> None:
+        while self._pending:
+            await self.settle()
+            if self._pending:
+                await asyncio.sleep(AWAY_S / 2)
+
+    async def close(self) -> None:
+        if self._catching_up is not None:
+            self._catching_up.cancel()
+        await self.settle()
+
+
+async def _load(
+    store: Store,
+    key: str,
+    versions: bytes,
+    groups: Sequence[str],
+    ttl_s: float,
+    load: Callable[[], Awaitable[bytes]],
+) -> bytes:
+    try:
+        if not await store.lock(key, versions) and (value := await _await_other(store, groups, key, versions)):
+            return value
+    except RedisAway:
+        return await load()
+    try:
+        value = await load()
+    except BaseException:
+        await _quietly(store.unlock(key, versions))
+        raise
+    await _quietly(store.write(key, versions, value, ttl_s))
+    await _quietly(store.unlock(key, versions))
+    return value
+
+
+async def _await_other(store: Store, groups: Sequence[str], key: str, versions: bytes) -> bytes | None:
+    """What another process has loaded meanwhile, or None when it takes too long."""
+    for _ in range(round(WAIT_S / BETWEEN_LOOKS_S)):
+        await asyncio.sleep(BETWEEN_LOOKS_S)
+        found = await store.read(groups, key)
+        if found.versions != versions or found.value is not None:
+            return found.value
+    return None
+
+
+async def _quietly(sent: Awaitable[None]) -> None:
+    try:
+        await sent
+    except RedisAway:
+        logger.debug("not remembered: Redis is away")
+
+
+def _store(settings: Settings, link: RedisLink | None) -> Store | None:
+    if link is not None:
+        return RedisStore(link, settings.app_name)
+    is_alone = settings.web_concurrency == 1 and not settings.celery_broker_url
+    return MemoryStore() if is_alone else None  # another process's writes would not be heard of
+
+
+def forget(db: AsyncSession, name: str, owner: int | None = None) -> None:
+    """Have what is remembered under the name forgotten after this transaction's commit: the owner's, or everybody's."""
+    note(db.sync_session, Change("update", name, owner))
+
+
+async def _cache(request: Request) -> Cache:
+    return request.app.state.database.cache
+
+
+AppCache = Annotated[Cache, Depends(_cache)]
