@@ -1,10 +1,11 @@
 """Several servers behind the nginx configuration that is deployed, and users who never stop calling."""
 
 import threading
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Self
+from types import SimpleNamespace
+from typing import Any, Self
 
 import httpx2
 
@@ -27,14 +28,43 @@ def balanced(folder: Path, count: int, **settings: str) -> Generator[tuple[LoadB
         yield nginx, apps
 
 
+class Changed(LoadBalancer):
+    """The same with other values in these places."""
+
+    def __init__(self, folder: Path, servers: Sequence[Any], changes: dict[str, str]) -> None:
+        super().__init__(folder, servers)
+        self.changes = changes
+
+    def prepare(self) -> None:
+        super().prepare()
+        path = self.folder / "nginx.conf"
+        text = path.read_text()
+        for old, new in self.changes.items():
+            assert text.count(old) == 1
+            text = text.replace(old, new)
+        path.write_text(text)
+
+
+@contextmanager
+def in_front(folder: Path, *servers: processes.Server, **changes: str) -> Generator[LoadBalancer]:
+    places = [SimpleNamespace(port=int(server.url.rpartition(":")[2])) for server in servers]
+    nginx = Changed(folder / "nginx", places, changes)
+    try:
+        nginx.start()
+        yield nginx
+    finally:
+        nginx.kill()
+
+
 class Load:
     """Users in threads of their own, each with kept connections; half of the requests are writes."""
 
-    def __init__(self, url: str, users: int) -> None:
+    def __init__(self, url: str, users: int, *, writes: bool = True) -> None:
         self.failures: list[str] = []
         self.written: set[str] = set()
         self.answered = 0
         self._url = url
+        self._writes = writes
         self._ends = threading.Event()
         self._threads = [threading.Thread(target=self._run, args=[number]) for number in range(users)]
         self._token = self._sign_in()
@@ -74,14 +104,17 @@ class Load:
             turn = 0
             while not self._ends.is_set():
                 turn += 1
-                title = f"{number}-{turn}"
-                try:
-                    read = client.get(f"{API}/items?limit=1")
-                    written = client.post(f"{API}/items", json={"title": title})
-                except httpx2.HTTPError as error:
-                    self.failures.append(repr(error))
-                    continue
-                self.failures += [f"{a.status_code} {a.text}" for a in (read, written) if not a.is_success]
-                self.answered += 2
-                if written.status_code == 201:
-                    self.written.add(title)
+                self._ask(client, "GET", f"{API}/items?limit=1")
+                if self._writes and self._ask(client, "POST", f"{API}/items", json={"title": f"{number}-{turn}"}):
+                    self.written.add(f"{number}-{turn}")
+
+    def _ask(self, client: httpx2.Client, method: str, url: str, **options: Any) -> bool:
+        try:
+            answer = client.request(method, url, **options)
+        except httpx2.HTTPError as error:
+            self.failures.append(f"{method}: {error!r}")
+            return False
+        self.answered += 1
+        if not answer.is_success:
+            self.failures.append(f"{method}: {answer.status_code} {answer.text}")
+        return answer.is_success
