@@ -15,8 +15,9 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 MAX_HEAD_BYTES = 64 * 1024  # and what one read brings beyond it
 HEAD_TIMEOUT_S = 10.0  # from the connection, or the first byte of a further request, to the end of its head
 
+KEEP_ALIVE_S = 5  # how long an unused connection is kept while the server serves; and while it drains:
+IDLE_GRACE_S = 4.0  # a proxy has let go of it by then (keepalive_timeout of deploy/nginx is 2 s)
 DRAINING = "draining"  # in the state that requests share: the server is about to end
-IDLE_GRACE_S = 4.0  # the proxy has closed by then what it does not use: keepalive_timeout of deploy/nginx is 2 s
 
 TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large"  # RFC 6585, 5
 TOO_SLOW = b"HTTP/1.1 408 Request Timeout"

@@ -20,7 +20,7 @@ from types import FrameType
 from uvicorn import Config, Server
 from uvicorn.supervisors import multiprocess
 
-from app.core.protocol import DRAINING, LimitedProtocol
+from app.core.protocol import DRAINING, KEEP_ALIVE_S, LimitedProtocol
 
 SHUTDOWN_TIMEOUT_S = 30
 STARTUP_FAILURE = 3  # the exit code that uvicorn gives it
@@ -112,6 +112,7 @@ def make_config(app: str, *, drain_seconds: int, **options: object) -> ServerCon
         http=LimitedProtocol,
         server_header=False,
         log_config=None,
+        timeout_keep_alive=KEEP_ALIVE_S,
         timeout_graceful_shutdown=SHUTDOWN_TIMEOUT_S,
         timeout_worker_healthcheck=WORKER_ANSWERS_S,
         **options,  # ty: ignore[invalid-argument-type]
