@@ -64,8 +64,8 @@ format: $(DEVELOPMENT) ## Format the code and mend what the linter can
 	$(BIN)/ruff format --quiet .
 
 .PHONY: cluster
-cluster: $(DEVELOPMENT) ## Start it on many processes: nginx, APPS=3, a worker, PostgreSQL and REPLICAS=2, Redis, RabbitMQ
-	@APPS="$(APPS)" REPLICAS="$(REPLICAS)" $(BIN)/python -m deploy.cluster
+cluster: $(DEVELOPMENT) ## Start all of it: nginx, APPS=3, a worker, PostgreSQL with REPLICAS=2, Redis, RabbitMQ; DOCKER=no
+	@APPS="$(APPS)" REPLICAS="$(REPLICAS)" DOCKER="$(DOCKER)" $(BIN)/python -m deploy.cluster
 
 .PHONY: prove-entities
 prove-entities: $(DEVELOPMENT) ## Add, prove and remove random entities: CLONES=20 ENTITIES=6 FIRST_SEED=1

@@ -6,28 +6,45 @@ import sys
 import threading
 from types import FrameType
 
+from deploy.cluster import docker
 from deploy.cluster.cluster import Cluster, cluster
 from deploy.cluster.processes import descendants, kill_all
 from deploy.cluster.servers import NotStarted, scratch
 
 MOST = 20
+LAST_LINE = "Ctrl-C ends all of it."
 
 
 def main() -> None:
     signal.signal(signal.SIGINT, _end)
     signal.signal(signal.SIGTERM, _end)
     try:
-        apps, replicas = _number("APPS", 3, 1), _number("REPLICAS", 2, 0)
-        print("Starting the installed servers, in a folder that goes when they end ...", flush=True)
-        with scratch() as folder, cluster(folder, apps, replicas) as running:
-            running.supervise()
-            print(overview(running), flush=True)
-            threading.Event().wait()
+        if os.environ.get("DOCKER") != "no" and docker.works():
+            run_containers()
+        else:
+            run_installed()
     except NotStarted as error:
         raise SystemExit(str(error)) from None
     finally:
         for pid in descendants(os.getpid()):  # whatever a signal has met at the moment of its start
             kill_all(pid)
+
+
+def run_containers() -> None:
+    print("Docker is here: starting the containers of docker-compose.yml ...", flush=True)
+    with docker.containers() as url:
+        print(f"\nGroundwork on {url}\n\n{what_to_try(url)}\n\n{LAST_LINE}", flush=True)
+        threading.Event().wait()
+
+
+def run_installed() -> None:
+    apps, replicas = _number("APPS", 3, 1), _number("REPLICAS", 2, 0)
+    print("Starting what is installed, in a folder that goes when it ends ...", flush=True)
+    with scratch() as folder, cluster(folder, apps, replicas) as running:
+        running.supervise()
+        print(f"\nGroundwork on {running.url}\n\n{what_runs_where(running)}\n", flush=True)
+        print(f"{what_to_try(running.url, running.parts['app-1'].pid)}\n\n{LAST_LINE}", flush=True)
+        threading.Event().wait()
 
 
 def _end(_number: int, _frame: FrameType | None) -> None:
@@ -46,25 +63,18 @@ def _number(name: str, default: int, least: int) -> int:
     return int(value)
 
 
-def overview(running: Cluster) -> str:
-    """What runs where, and what to try."""
+def what_runs_where(running: Cluster) -> str:
     parts = list(running.parts.values())
     names, addresses = max(len(part.name) for part in parts), max(len(part.url) for part in parts)
-    rows = [f"  {part.name:{names}}  {part.url:{addresses}}  {part.pid:>7}  {part.log}" for part in parts]
+    rows = [("part", "address", "pid", "log"), *((part.name, part.url, part.pid, part.log) for part in parts)]
+    return "\n".join(f"  {name:{names}}  {url:{addresses}}  {pid!s:>7}  {log}" for name, url, pid, log in rows)
+
+
+def what_to_try(url: str, pid: int | None = None) -> str:
     json = "-H 'Content-Type: application/json'"
     body = '\'{"email": "you@example.com", "password": "correct horse"}\''
-    return "\n".join(
-        [
-            f"\nGroundwork on {running.url}\n",
-            f"  {'part':{names}}  {'address':{addresses}}  {'pid':>7}  log",
-            *rows,
-            "\nTry",
-            f"  curl -X POST {running.url}/api/v1/auth/register {json} -d {body}",
-            f"  curl -X POST {running.url}/api/v1/auth/login {json} -d {body}",
-            f"  kill -9 {running.parts['app-1'].pid}   # it is started again, as is every part",
-            "\nCtrl-C ends all of it.",
-        ]
-    )
+    lines = ["Try", *(f"  curl -X POST {url}/api/v1/auth/{what} {json} -d {body}" for what in ("register", "login"))]
+    return "\n".join([*lines, f"  kill -9 {pid}   # it is started again, as every part is"] if pid else lines)
 
 
 if __name__ == "__main__":

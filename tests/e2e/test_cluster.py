@@ -62,7 +62,7 @@ def command(**variables: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, "-m", "deploy.cluster"],
         cwd=processes.ROOT,
-        env=processes.environment(**variables),
+        env=processes.environment(**{"DOCKER": "no"} | variables),
         text=True,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -153,3 +153,29 @@ def test_what_is_missing_or_wrong_is_said_on_one_line(variables: dict[str, str],
     assert process.returncode == 1
     assert said in errors
     assert errors.count("\n") == 1
+
+
+def test_where_docker_is_the_compose_file_runs_and_goes(tmp_path: Path) -> None:
+    """With a docker that notes what it is told: what compose makes of it is its own."""
+    docker, told = tmp_path / "docker", tmp_path / "told"
+    docker.write_text(f'#!/bin/sh\necho "$@" "${{SECRET_KEY:+with a secret}}" >> {told}\n')
+    docker.chmod(0o755)
+    process = command(PATH=f"{tmp_path}:{os.environ['PATH']}", DOCKER="", HTTP_PORT="8123")
+    assert process.stdout is not None
+    lines = []
+    while not lines or not lines[-1].startswith("Ctrl-C"):
+        lines.append(process.stdout.readline())
+        assert lines[-1], process.communicate()
+    process.send_signal(signal.SIGTERM)
+    _, errors = process.communicate(timeout=60)
+    assert (process.returncode, errors) == (0, "")
+    assert lines[0] == "Docker is here: starting the containers of docker-compose.yml ...\n"
+    assert "Groundwork on http://127.0.0.1:8123\n" in lines
+    compose = "compose --project-name groundwork-cluster"
+    assert [line.strip() for line in told.read_text().splitlines()] == [
+        "info",
+        "compose version",
+        f"{compose} up --build --wait with a secret",
+        f"{compose} ps with a secret",
+        f"{compose} down --volumes with a secret",
+    ]
