@@ -85,6 +85,18 @@ def test_the_quickstart(clone: Path) -> None:
     assert not (clone / "app" / "quokkas").exists()
 
 
+def test_the_deployment(tmp_path: Path) -> None:
+    """Its commands but `make cluster`, which tests/e2e/test_cluster.py is about, and those of Docker, which it says."""
+    cluster, make_secrets, *of_docker = blocks("docs/DEPLOYMENT.md", "bash")
+    assert cluster == "make cluster\n"
+    dry_run = processes.command("/usr/bin/env", "make", "-n", "cluster", folder=ROOT, env=processes.environment())
+    assert "-m deploy.cluster" in dry_run.stdout
+    bash(make_secrets, tmp_path)
+    made = {line.partition("=")[0] for line in (tmp_path / ".env").read_text().splitlines()}
+    assert made == set(re.findall(r"\$\{(\w+):\?", (ROOT / "docker-compose.yml").read_text()))
+    assert all("docker compose" in script for script in of_docker)
+
+
 @pytest.mark.parametrize("page", PAGES)
 def test_what_a_page_names_is_there(page: str) -> None:
     assert list(missing(ROOT / page)) == []

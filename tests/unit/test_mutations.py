@@ -21,7 +21,8 @@ def functions(file: str) -> set[str]:
 def test_a_defence_is_in_its_file_once_and_its_tests_are_there(defence: Defence) -> None:
     code = (processes.ROOT / defence.file).read_text()
     assert code.count(defence.text) == 1
-    ast.parse(code.replace(defence.text, defence.without))
+    if defence.file.endswith(".py"):
+        ast.parse(code.replace(defence.text, defence.without))
     for test in defence.tests:
         file, _, name = test.partition("::")
         assert name in functions(file), test
