@@ -13,11 +13,11 @@ from httpx2 import Response
 from app.core.database import Base
 from app.core.ownership import Guarded
 from app.main import create_app
+from deploy.cluster.servers import Redis, running
 from tests import factories
 from tests.conformance.matrix import World
 from tests.factories import Actor
 from tests.rows import Operation, operations
-from tests.servers import Redis, running
 
 LISTED = {(operation.method, operation.path): operation for operation in operations(create_app(factories.settings()))}
 COLLECTIONS = [

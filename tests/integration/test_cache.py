@@ -15,9 +15,9 @@ from app.core.database import Reader
 from app.core.ownership import visible_to
 from app.examples.models import ExampleItem
 from app.main import create_app
+from deploy.cluster.servers import Redis, running
 from tests import factories
 from tests.factories import Actor
-from tests.servers import Redis, running
 from tests.statements import statements
 from tests.waiting import until
 

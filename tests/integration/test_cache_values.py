@@ -12,8 +12,8 @@ from app.core.cache import Cache
 from app.core.cache_stores import MemoryStore
 from app.core.changes import Change
 from app.core.redis import RedisLink
+from deploy.cluster.servers import Redis, running
 from tests import factories
-from tests.servers import Redis, running
 from tests.waiting import until
 
 LONG_S = 3600.0
