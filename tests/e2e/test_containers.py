@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 import yaml
 
-from app.cli.serve import SHUTDOWN_TIMEOUT_S
 from app.core.config import Settings
+from app.core.server import SHUTDOWN_TIMEOUT_S
 from deploy.cluster.ports import free_port
 from deploy.cluster.servers import Nginx
 from tests import processes

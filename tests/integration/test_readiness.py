@@ -28,7 +28,6 @@ async def serving(address: str, **values: Any) -> AsyncGenerator[tuple[FastAPI, 
         async with factories.client(app) as client:
             yield app, client
     finally:
-        await app.state.counters.close()
         await app.state.database.close()
 
 
