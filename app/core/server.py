@@ -24,7 +24,7 @@ from app.core.protocol import DRAINING, KEEP_ALIVE_S, LimitedProtocol
 
 SHUTDOWN_TIMEOUT_S = 30
 STARTUP_FAILURE = 3  # the exit code that uvicorn gives it
-WORKER_ANSWERS_S = 60  # or it hangs and is replaced; it starts in that time too, on a busy machine
+WORKER_ANSWERS_S = 30  # or it hangs and is replaced; it starts in that time too, on a busy machine
 LAST_CONNECTIONS_S = 0.1  # more than a handshake takes in one network
 SHARED_LISTENER_S = 0.5  # and than the process above the workers needs to refuse connections
 
@@ -78,6 +78,14 @@ class Worker(multiprocess.Process):
         if self._server is None:
             self._server = DrainingServer(self.config)
         return self._server
+
+    def is_alive(self, timeout: float = WORKER_ANSWERS_S) -> bool:
+        """uvicorn's own would wait for the answer of one that has just died until the time is over."""
+        deadline = time.monotonic() + timeout
+        while self.process.is_alive() and time.monotonic() < deadline:
+            if self.ping(timeout=1):
+                return True
+        return False
 
 
 class Workers(multiprocess.Multiprocess):
