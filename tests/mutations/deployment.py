@@ -3,6 +3,10 @@
 from tests.mutations.defence import Defence, kept_by
 
 COMPOSE = "docker-compose.yml"
+NGINX = "deploy/nginx/nginx.conf"
+PROTOCOL = "app/core/protocol.py"
+READINESS = "app/health/readiness.py"
+ANSWERED = kept_by("e2e/test_draining test_what_is_connected_is_answered_and_what_is_not_goes_elsewhere")
 
 DEPLOYMENT = [
     Defence(
@@ -32,5 +36,56 @@ DEPLOYMENT = [
         "all scram-sha-256",
         "all trust",
         kept_by("e2e/test_postgres_scripts test_a_replica_without_the_password_is_refused"),
+    ),
+    Defence(
+        "an unused connection is not closed while a proxy may be sending on it",
+        PROTOCOL,
+        "if self.app_state.get(DRAINING) and not self._will_say_close():",
+        "if False:",
+        ANSWERED,
+    ),
+    Defence(
+        "what is answered while draining says that it is the last",
+        PROTOCOL,
+        "if self.app_state.get(DRAINING) and self.cycle is not None:",
+        "if False:",
+        ANSWERED,
+    ),
+    Defence(
+        "nginx sends no POST twice",
+        NGINX,
+        "proxy_next_upstream error timeout;",
+        "proxy_next_upstream error timeout non_idempotent;",
+        kept_by("e2e/test_load_balancer test_a_post_is_never_sent_twice"),
+    ),
+    Defence(
+        "nginx asks elsewhere",
+        NGINX,
+        "proxy_next_upstream error timeout;",
+        "proxy_next_upstream off;",
+        kept_by("e2e/test_load_balancer test_one_that_is_killed_costs_no_read"),
+    ),
+    Defence(
+        "nginx drops what a client says of its address",
+        NGINX,
+        "X-Forwarded-For $remote_addr;",
+        "X-Forwarded-For $http_x_forwarded_for;",
+        kept_by("e2e/test_nginx test_what_nginx_says_and_what_it_passes_on"),
+    ),
+    Defence(
+        "an instance without its database is out of the rotation",
+        READINESS,
+        'return "unavailable"',
+        'return "degraded"',
+        kept_by(
+            "integration/test_readiness test_before_its_migrations_and_without_its_database_it_does_not_serve",
+        ),
+    ),
+    Defence(
+        "readiness costs one look a second",
+        READINESS,
+        "if self._look is None or (self._look.done() and time.monotonic() >= self._fresh_until):",
+        "if True:",
+        kept_by("integration/test_readiness test_however_many_ask_one_look_is_taken"),
     ),
 ]
