@@ -20,8 +20,8 @@ READY_TIMEOUT_S = 5
 class Command(Server):
     """The `app` command of this environment, with these settings and no others."""
 
-    program = str(Path(sys.executable).with_name("app"))
-    package = "make setup"
+    program = sys.executable
+    package = "python3"
     word: str
 
     def __init__(self, folder: Path, settings: Mapping[str, str]) -> None:
@@ -33,7 +33,7 @@ class Command(Server):
         return clean | {"PYTHONPATH": str(ROOT)} | self.settings
 
     def words(self) -> list[str]:
-        return [self.program, self.word]
+        return [self.program, "-m", "app.cli", self.word]
 
 
 class App(Command):
