@@ -88,6 +88,15 @@ async def test_the_patterns_of_who_may(mine: factories.Actor, superuser: factori
     assert (status, reopened["is_completed"]) == (200, False)
 
 
+async def test_the_pattern_of_the_cache(mine: factories.Actor, other: factories.Actor) -> None:
+    for number in (0, 1):
+        assert await call(mine, "GET", "statistics") == (200, {"items": number})
+        await factories.item(mine)
+        assert await call(mine, "GET", "statistics") == (200, {"items": number})
+        assert await call(at(mine.app, other), "GET", "statistics") == (200, {"items": 0})
+        assert (await mine.http.delete("/api/v1/patterns/statistics")).status_code == 204
+
+
 async def test_the_pattern_of_a_rate_limit(snippets: dict[str, Any], mine: factories.Actor) -> None:
     limited = create_app(mine.app.state.settings.model_copy(update={"rate_limit_enabled": True}))
     limited.state.database, limited.state.hasher = mine.app.state.database, mine.app.state.hasher

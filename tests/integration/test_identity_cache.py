@@ -130,7 +130,7 @@ async def test_a_refresh_token_that_is_used_again_ends_its_session(app: FastAPI,
     assert await is_out(http)
 
 
-async def test_a_revoked_key_is_dead_at_once(app: FastAPI, user: Actor) -> None:
+async def test_a_remembered_key_is_dead_when_it_is_revoked(app: FastAPI, user: Actor) -> None:
     key = await factories.key(user)
     http = factories.client(app, key["key"])
     assert not await is_out(http)
