@@ -270,6 +270,28 @@ async def test_crud_goes_on_while_redis_is_away_and_nothing_is_old_when_it_is_ba
             await one_of_them.state.database.close()
 
 
+async def test_a_change_that_redis_did_not_hear_of_is_told_when_it_answers(
+    app: FastAPI, redis: Redis, user: Actor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Redis is there all the time, and one of two processes cannot reach it."""
+    for name in ("app.core.redis.AWAY_S", "app.core.cache.AWAY_S"):
+        monkeypatch.setattr(name, 0.5)
+    one, two = another(app, redis.url), another(app, redis.url)
+    here, there = at(one, user), at(two, user)
+    item = await factories.item(here)
+    path = f"{ITEMS}/{item['id']}"
+    assert await get(there, path) == item
+    link = one.state.database.redis
+    with monkeypatch.context() as patch:
+        patch.setattr(link, "_may_ask", lambda: False)
+        changed = (await here.http.put(path, json={"title": "Changed"})).json()
+        assert await get(here, path) == changed
+        assert await get(there, path) == item, "it could not know"
+    await until(lambda: _is(there, path, changed))  # nobody asks the other for anything
+    for one_of_them in (one, two):
+        await one_of_them.state.database.close()
+
+
 async def _is(actor: Actor, path: str, expected: Any) -> bool:
     return await get(actor, path) == expected
 
