@@ -9,7 +9,6 @@ In Redis when REDIS_URL is set; else in this process's memory, if no other proce
 
 import asyncio
 import json
-import logging
 from collections.abc import Awaitable, Callable, Sequence
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Annotated, Any
@@ -19,6 +18,7 @@ from pydantic_core import to_json
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.cache_groups import Owned, everybodys, groups_of, groups_to_renew
+from app.core.cache_loads import Loads, Wanted
 from app.core.cache_stores import MemoryStore, RedisStore, Store
 from app.core.changes import Change, note
 from app.core.config import Settings
@@ -27,11 +27,7 @@ from app.core.redis import AWAY_S, RedisAway, RedisLink
 if TYPE_CHECKING:
     from app.core.ownership import Caller
 
-logger = logging.getLogger("app.cache")
-
 MAX_TTL_S = 86400  # versions are kept for as long
-WAIT_S = 0.5  # for another process that loads the same; then this one does, too
-BETWEEN_LOOKS_S = 0.01
 MAX_PENDING = 10_000
 
 Load = Callable[[], Awaitable[Any]]
@@ -42,7 +38,7 @@ class Cache:
 
     def __init__(self, settings: Settings, link: RedisLink | None) -> None:
         self._store = _store(settings, link)
-        self._loads: dict[tuple[str, bytes], asyncio.Task[bytes]] = {}
+        self._loads = Loads()
         self._pending: dict[str, object] = {}  # groups that were changed, and have no new version yet
         self._catching_up: asyncio.Task[None] | None = None
 
@@ -88,33 +84,7 @@ class Cache:
             return await load()
         if value is not None:
             return value
-        return await self._load_once(store, whole, versions, groups, ttl_s, load)
-
-    async def _load_once(
-        self,
-        store: Store,
-        key: str,
-        versions: bytes,
-        groups: Sequence[str],
-        ttl_s: float,
-        load: Callable[[], Awaitable[bytes]],
-    ) -> bytes:
-        """One load for all who wait and have read the same versions: whoever comes after a change gets what is newer.
-
-        It is a task of its own, so that the others do not fail when the first of them goes away.
-        """
-        name = (key, versions)
-        task = self._loads.get(name)
-        if task is None:
-            task = asyncio.create_task(_load(store, key, versions, groups, ttl_s, load), name=f"cache {key}")
-            self._loads[name] = task
-            task.add_done_callback(lambda task: self._end_load(name, task))
-        return await asyncio.shield(task)
-
-    def _end_load(self, name: tuple[str, bytes], task: asyncio.Task[bytes]) -> None:
-        del self._loads[name]
-        if not task.cancelled():
-            task.exception()  # it is heard by those who wait, if anybody still does
+        return await self._loads.once(store, Wanted(whole, tuple(groups), versions, ttl_s), load)
 
     def hear(self, changes: set[Change]) -> None:
         """Note what was changed; `settle` follows, before anybody is answered."""
@@ -161,46 +131,6 @@ class Cache:
         if self._catching_up is not None:
             self._catching_up.cancel()
         await self.settle()
-
-
-async def _load(
-    store: Store,
-    key: str,
-    versions: bytes,
-    groups: Sequence[str],
-    ttl_s: float,
-    load: Callable[[], Awaitable[bytes]],
-) -> bytes:
-    try:
-        if not await store.lock(key, versions) and (value := await _await_other(store, groups, key, versions)):
-            return value
-    except RedisAway:
-        return await load()
-    try:
-        value = await load()
-    except BaseException:
-        await _quietly(store.unlock(key, versions))
-        raise
-    await _quietly(store.write(key, versions, value, ttl_s))
-    await _quietly(store.unlock(key, versions))
-    return value
-
-
-async def _await_other(store: Store, groups: Sequence[str], key: str, versions: bytes) -> bytes | None:
-    """What another process has loaded meanwhile, or None when it takes too long."""
-    for _ in range(round(WAIT_S / BETWEEN_LOOKS_S)):
-        await asyncio.sleep(BETWEEN_LOOKS_S)
-        found = await store.read(groups, key)
-        if found.versions != versions or found.value is not None:
-            return found.value
-    return None
-
-
-async def _quietly(sent: Awaitable[None]) -> None:
-    try:
-        await sent
-    except RedisAway:
-        logger.debug("not remembered: Redis is away")
 
 
 def _store(settings: Settings, link: RedisLink | None) -> Store | None:

@@ -132,7 +132,7 @@ async def test_of_a_hundred_at_once_one_loads(caches: list[Cache]) -> None:
 
 
 async def test_who_waits_too_long_for_another_process_loads_it(redis: Redis, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("app.core.cache.WAIT_S", 0.1)
+    monkeypatch.setattr("app.core.cache_loads.WAIT_S", 0.1)
     links = [RedisLink(redis.url) for _ in range(2)]
     one, other = (Cache(factories.settings(app_name="waiting"), link) for link in links)
     stuck, load = Loader(), Loader()

@@ -3,6 +3,7 @@
 from tests.mutations.defence import Defence, kept_by
 
 CACHE = "app/core/cache.py"
+LOADS = "app/core/cache_loads.py"
 GROUPS = "app/core/cache_groups.py"
 STORES = "app/core/cache_stores.py"
 CHANGES = "app/core/changes.py"
@@ -45,14 +46,14 @@ CACHED = [
     ),
     Defence(
         "one loads for all who wait",
-        CACHE,
-        "task = self._loads.get(name)",
+        LOADS,
+        "task = self._running.get(wanted)",
         "task = None",
         kept_by(f"{VALUE_TESTS} test_of_a_hundred_at_once_one_loads"),
     ),
     Defence(
         "who goes away takes nobody's value along",
-        CACHE,
+        LOADS,
         "return await asyncio.shield(task)",
         "return await task",
         kept_by(f"{VALUE_TESTS} test_who_goes_away_does_not_take_the_others_value_along"),
