@@ -162,8 +162,7 @@ class Database:
         )
         self.read_engine = make_engine(settings, read_only=True)
         self.read = Reader(self.read_engine, self.cache)
-        has_replicas = self.redis is not None and settings.database_replica_urls  # which are not without Redis
-        self.replicas = Replicas(settings, self.read_engine, self.redis) if has_replicas else None
+        self.replicas = Replicas(settings, self.read_engine) if settings.database_replica_urls else None
 
     async def _hear(self, changes: set[Change]) -> None:
         for listener in self.listeners:

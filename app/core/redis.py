@@ -8,7 +8,7 @@ import logging
 import time
 from collections.abc import Awaitable, Callable
 from functools import cached_property
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
     from redis.asyncio import BlockingConnectionPool, Redis
@@ -29,8 +29,10 @@ class RedisAway(Exception):
 class RedisLink:
     """A process's way to Redis; it connects at the first use."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, connected: Callable[[Any], Awaitable[None]] | None = None) -> None:
+        """`connected` is called with each new connection, in place of what the library does then."""
         self.url = url
+        self._connected = connected
         self._is_away = False
         self._ask_again_at = 0.0
 
@@ -54,6 +56,7 @@ class RedisLink:
             socket_timeout=TIMEOUT_S,
             socket_connect_timeout=TIMEOUT_S,
             retry=Retry(NoBackoff(), 0),
+            redis_connect_func=self._connected,
             # With these, a connection that Redis has closed would be used once more (redis-py 8.1, ensure_connection).
             maint_notifications_config=MaintNotificationsConfig(enabled=False),
         )

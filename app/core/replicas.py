@@ -13,7 +13,6 @@ from app.core.config import Settings
 from app.core.database_errors import describe
 from app.core.own_writes import NOTHING, UNKNOWN, OwnWrites
 from app.core.positions import COMMITTED, parse
-from app.core.redis import RedisLink
 from app.core.replica_watch import MARGIN_S, Replica, Watch, row
 
 logger = logging.getLogger("app.replicas")
@@ -22,11 +21,11 @@ IN_FLIGHT_S = 5  # how much longer than the database itself a read waits for a r
 
 
 class Replicas:
-    def __init__(self, settings: Settings, primary: AsyncEngine, redis: RedisLink) -> None:
+    def __init__(self, settings: Settings, primary: AsyncEngine) -> None:
         self.watch = Watch(settings)
         self._primary = primary
         self._backend = settings.url.get_backend_name()
-        self._own_writes = OwnWrites(redis, settings.app_name, settings.replica_max_lag_seconds + MARGIN_S)
+        self._own_writes = OwnWrites(settings.redis_url, settings.app_name, settings.replica_max_lag_seconds + MARGIN_S)
         timeout_s = settings.db_statement_timeout_seconds
         self.patience_s = timeout_s + IN_FLIGHT_S if timeout_s else None
 
@@ -52,6 +51,7 @@ class Replicas:
             await self.watch.wait_for_all(position)  # nobody else can be told
 
     async def close(self) -> None:
+        await self._own_writes.close()
         await self.watch.close()
 
 

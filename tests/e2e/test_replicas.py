@@ -228,20 +228,36 @@ async def test_who_cannot_tell_the_others_waits_until_each_replica_shows_it(serv
         assert await where(one, writer) == servers.primary.port  # it cannot know what the others have written
 
 
-async def test_own_writes_are_seen_when_redis_is_killed_and_when_it_comes_back_empty(servers: Servers) -> None:
+async def test_own_writes_are_seen_when_redis_is_killed_and_when_it_comes_back_without_them(servers: Servers) -> None:
     async with (
         process(servers, LONG_S) as one,
         process(servers, LONG_S) as two,
-        process(servers, LONG_S) as unaware,  # it has asked Redis nothing before
+        process(servers, LONG_S) as quiet,  # which asks nothing while Redis is away
+        process(servers, LONG_S) as unaware,  # which has asked nothing before
     ):
         writer = await factories.user(one)
-        await until(reads_go_to(servers.replica.port, two, writer))
+        for app in (two, quiet):
+            await until(reads_go_to(servers.replica.port, app, writer))
         await until(partial(unaware.state.database.replicas.choose, None))
         with paused(servers):
             await factories.item(writer, title="new")
             await asyncio.to_thread(servers.redis.kill)
             assert await titles(two, writer) == ["new"]
             await asyncio.to_thread(servers.redis.start)
-            for app in (unaware, one, two):
-                assert await titles(app, writer) == ["new"]
+            assert await titles(unaware, writer) == ["new"]
+            assert await titles(two, writer) == ["new"]
+            await asyncio.to_thread(settle, servers.redis)  # as from a copy of its data that it has kept
+            assert await titles(quiet, writer) == ["new"]
+
+
+async def test_own_writes_are_seen_when_redis_is_flushed(servers: Servers) -> None:
+    async with process(servers, LONG_S) as one, process(servers, LONG_S) as two:
+        writer = await factories.user(one)
+        await until(reads_go_to(servers.replica.port, two, writer))
+        with paused(servers):
+            await factories.item(writer, title="new")
+            with Client.from_url(servers.redis.url) as client:
+                client.flushall()
+            assert await titles(two, writer) == ["new"]
+            assert await titles(one, writer) == ["new"]
     await asyncio.to_thread(settle, servers.redis)
