@@ -86,6 +86,29 @@ def test_a_mail_server_needs_a_sender(environment: pytest.MonkeyPatch) -> None:
     assert line.startswith("MAIL_FROM: not set, and SMTP_URL is. Right: an address")
 
 
+@pytest.mark.parametrize(
+    ("variables", "told"),
+    [
+        ({}, ["REDIS_URL: not set, and DATABASE_REPLICA_URLS is"]),
+        ({"REDIS_URL": "redis://h"}, []),
+        ({"REDIS_URL": "redis://h", "DATABASE_URL": "mysql://h/x"}, ["DATABASE_REPLICA_URLS: not all PostgreSQL's"]),
+        ({"REDIS_URL": "redis://h", "DATABASE_URL": "sqlite:///x"}, ["DATABASE_REPLICA_URLS: not all PostgreSQL's"]),
+        ({"DATABASE_REPLICA_URLS": "postgresql://a/x,oracle://b"}, ["DATABASE_REPLICA_URLS: Value error, 'oracle' is"]),
+    ],
+)
+def test_replicas_need_redis_and_are_of_their_primarys_kind(
+    environment: pytest.MonkeyPatch, variables: dict[str, str], told: list[str]
+) -> None:
+    replicas = {"DATABASE_URL": "postgresql://h/x", "DATABASE_REPLICA_URLS": "postgresql://a/x, postgresql://b/x"}
+    for name, value in (replicas | variables).items():
+        environment.setenv(name, value)
+    if not told:
+        assert load_settings().database_replica_urls == ["postgresql://a/x", "postgresql://b/x"]
+        return
+    lines = faults(environment)
+    assert [line.partition(". Right")[0][: len(said)] for line, said in zip(lines, told, strict=True)] == told
+
+
 def test_every_fault_is_told_at_once(environment: pytest.MonkeyPatch) -> None:
     lines = faults(environment, PORT="x", BCRYPT_ROUNDS="99", ENVIRONMENT="prod")
     assert [line.partition(":")[0] for line in lines] == ["ENVIRONMENT", "BCRYPT_ROUNDS", "PORT"]
