@@ -1,6 +1,8 @@
 """A statement and the wait for a lock end in time, in the database itself; a migration takes as long as it takes."""
 
 import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 
 import pytest
 from fastapi import FastAPI
@@ -19,10 +21,13 @@ from tests.waiting import until
 SLEEP = {"postgresql": "SELECT pg_sleep(30)", "mysql": "SELECT SLEEP(30)"}
 
 
-def impatient(app: FastAPI, seconds: int) -> FastAPI:
+@asynccontextmanager
+async def impatient(app: FastAPI, seconds: int) -> AsyncGenerator[FastAPI]:
     other = create_app(app.state.settings.model_copy(update={"db_statement_timeout_seconds": seconds}))
-    other.state.hasher = app.state.hasher
-    return other
+    try:
+        yield other
+    finally:
+        await other.state.database.close()
 
 
 async def test_who_waits_for_a_locked_row_hears_to_come_again(
@@ -31,16 +36,16 @@ async def test_who_waits_for_a_locked_row_hears_to_come_again(
     if backend == "sqlite":
         return  # it locks no rows
     item_id = (await factories.item(user))["id"]
-    other = impatient(app, 4)  # it waits one second for a lock
-    async with app.state.database.sessions.begin() as holder:
-        await holder.execute(select(ExampleItem).where(ExampleItem.id == item_id).with_for_update())
-        answer = await factories.client(other, user.token).put(f"/api/v1/items/{item_id}", json={"title": "changed"})
+    url, change = f"/api/v1/items/{item_id}", {"title": "changed"}
+    async with impatient(app, 4) as other:  # it waits one second for a lock
+        async with app.state.database.sessions.begin() as holder:
+            await holder.execute(select(ExampleItem).where(ExampleItem.id == item_id).with_for_update())
+            answer = await factories.client(other, user.token).put(url, json=change)
+        again = await factories.client(other, user.token).put(url, json=change)
     assert (answer.status_code, answer.headers["Retry-After"]) == (503, "1")
     (record,) = [record for record in caplog.records if record.message == "cannot be served now"]
     assert ("55P03" in record.__dict__["error"]) is (backend == "postgresql")  # the lock's time, not the statement's
-    again = await factories.client(other, user.token).put(f"/api/v1/items/{item_id}", json={"title": "changed"})
     assert again.status_code == 200
-    await other.state.database.close()
 
 
 async def test_a_statement_that_takes_too_long_is_given_up(app: FastAPI, backend: str, user: Actor) -> None:
@@ -56,12 +61,11 @@ async def test_a_statement_that_takes_too_long_is_given_up(app: FastAPI, backend
     async def slow_read(_: CurrentUser, read: ReadSession) -> None:
         await read.one(select(text(SLEEP[backend].removeprefix("SELECT "))))
 
-    other = impatient(app, 1)
-    other.include_router(router)
-    http = factories.client(other, user.token)
-    answers = await asyncio.gather(http.post("/slow"), http.get("/slow"))
+    async with impatient(app, 1) as other:
+        other.include_router(router)
+        http = factories.client(other, user.token)
+        answers = await asyncio.gather(http.post("/slow"), http.get("/slow"))
     assert [(answer.status_code, answer.headers["Retry-After"]) for answer in answers] == [(503, "1")] * 2
-    await other.state.database.close()
 
 
 HOLD = {"postgresql": f"SELECT pg_advisory_lock({LOCK_ID})", "mysql": "SELECT GET_LOCK(:name, 0)"}
@@ -77,15 +81,17 @@ async def test_a_migration_is_not_cut(backend: str, empty_database: str) -> None
         return
     settings = factories.settings(database_url=empty_database, db_statement_timeout_seconds=1)
     database = Database(settings)
-    async with database.engine.connect() as holder:
-        name = {"name": f"{LOCK_NAME}.{settings.url.database}"} if backend == "mysql" else {}
-        await holder.execute(text(HOLD[backend]), name)
-        migration = asyncio.create_task(asyncio.to_thread(upgrade, settings))
-        async with database.read_engine.connect() as watcher:
-            await until(lambda: watcher.scalar(text(WAITING[backend])))
-        await asyncio.wait([migration], timeout=1.5)  # longer than a statement may take
-        assert not migration.done()
-        await holder.invalidate()
-    await migration
-    assert await current(database) == heads()
-    await database.close()
+    try:
+        async with database.engine.connect() as holder:
+            name = {"name": f"{LOCK_NAME}.{settings.url.database}"} if backend == "mysql" else {}
+            await holder.execute(text(HOLD[backend]), name)
+            migration = asyncio.create_task(asyncio.to_thread(upgrade, settings))
+            async with database.read_engine.connect() as watcher:
+                await until(lambda: watcher.scalar(text(WAITING[backend])))
+            await asyncio.wait([migration], timeout=1.5)  # longer than a statement may take
+            assert not migration.done()
+            await holder.invalidate()
+        await migration
+        assert await current(database) == heads()
+    finally:
+        await database.close()

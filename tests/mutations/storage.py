@@ -13,7 +13,89 @@ PRODUCTION = kept_by("unit/test_config test_an_unsafe_production_does_not_start"
 RACING_PUTS = kept_by("integration/test_transactions test_of_racing_puts_with_one_etag_one_wins")
 KEYS = kept_by("integration/test_transactions test_a_key_is_its_owners_and_of_one_request")
 
+OWN_WRITES = kept_by("e2e/test_replicas test_own_writes_are_seen_in_every_process_and_others_read_the_replica")
+REDIS_BACK = kept_by(
+    "e2e/test_replicas test_own_writes_are_seen_when_redis_is_killed_and_when_it_comes_back_without_them"
+)
+
 STORAGE = [
+    Defence(
+        "a lost connection is not handed out",
+        ENGINES,
+        "            raise DisconnectionError",
+        "            pass",
+        kept_by("e2e/test_pools test_after_a_restart_of_the_database_the_first_requests_succeed"),
+    ),
+    Defence(
+        "a wait for a lock ends before its statement",
+        ENGINES,
+        '        "lock_timeout": str(statement_s * 1000 // LOCK_SHARE),\n',
+        "",
+        kept_by("integration/test_timeouts test_who_waits_for_a_locked_row_hears_to_come_again"),
+    ),
+    Defence(
+        "behind PgBouncer a read cannot write",
+        ENGINES,
+        '{"postgresql_readonly": True}',
+        "{}",
+        kept_by("e2e/test_pgbouncer test_a_read_session_cannot_write_there"),
+    ),
+    Defence(
+        "a write is noted before its answer",
+        DATABASE,
+        'await database.replicas.note_write(getattr(request.state, "user_id", None))',
+        "pass",
+        OWN_WRITES,
+    ),
+    Defence(
+        "a read wants its user's writes",
+        "app/core/replicas.py",
+        "if replica.shows(wanted)",
+        "if replica",
+        OWN_WRITES,
+    ),
+    Defence(
+        "who is signed in is read on the primary",
+        "app/auth/dependencies.py",
+        "read: PrimaryReadSession",
+        "read: ReadSession",
+        OWN_WRITES,
+    ),
+    Defence(
+        "a replica that is too far behind serves no more",
+        "app/core/replica_watch.py",
+        " if now - at <= self._max_lag_s)",
+        ")",
+        kept_by("e2e/test_replicas test_a_replica_that_is_behind_leaves_and_comes_back"),
+    ),
+    Defence(
+        "a promoted replica serves no more",
+        "app/core/replica_watch.py",
+        ' if str(is_replica) not in ("0", "OFF") else None',
+        "",
+        kept_by("e2e/test_replicas test_a_replica_that_is_promoted_leaves"),
+    ),
+    Defence(
+        "what cannot be noted is waited for",
+        "app/core/replicas.py",
+        "await self.watch.wait_for_all(position)",
+        "pass",
+        kept_by("e2e/test_replicas test_who_cannot_tell_the_others_waits_until_each_replica_shows_it"),
+    ),
+    Defence(
+        "a Redis without its epoch is not believed",
+        "app/core/own_writes.py",
+        "if epoch is None or young is not None or ",
+        "if ",
+        kept_by("e2e/test_replicas test_own_writes_are_seen_when_redis_is_flushed"),
+    ),
+    Defence(
+        "another run of Redis is not believed",
+        "app/core/own_writes.py",
+        "self._sure_at = time.monotonic() + self._lasts_s",
+        "pass",
+        REDIS_BACK,
+    ),
     Defence(
         "the commit is before the answer",
         DATABASE,
