@@ -169,6 +169,20 @@ async def test_own_writes_are_seen_in_every_process_and_others_read_the_replica(
         assert await titles(two, writer) == ["new"]
 
 
+async def test_who_is_signed_in_is_read_on_the_primary(servers: Servers) -> None:
+    async with process(servers, LONG_S) as one, process(servers, LONG_S) as two:
+        leaving, reader = await factories.user(one), await factories.user(one)
+        await until(reads_go_to(servers.replica.port, two, reader))
+        with paused(servers):
+            assert (await leaving.http.post("/api/v1/auth/logout")).status_code == 204
+            await until(partial(is_out, two, leaving))  # a process may remember for a second who is signed in
+            assert await where(two, reader) == servers.replica.port
+
+
+async def is_out(app: FastAPI, actor: Actor) -> bool:
+    return (await factories.client(app, actor.token).get(ITEMS)).status_code == 401
+
+
 async def test_a_replica_that_is_behind_leaves_and_comes_back(both: Servers) -> None:
     async with process(both, SHORT_S) as app:
         writer, reader = await factories.user(app), await factories.user(app)

@@ -56,10 +56,10 @@ STORAGE = [
     ),
     Defence(
         "who is signed in is read on the primary",
-        "app/auth/dependencies.py",
-        "read: PrimaryReadSession",
-        "read: ReadSession",
-        OWN_WRITES,
+        DATABASE,
+        "Depends(get_primary_read_db)",
+        "Depends(get_read_db)",
+        kept_by("e2e/test_replicas test_who_is_signed_in_is_read_on_the_primary"),
     ),
     Defence(
         "a replica that is too far behind serves no more",
