@@ -135,9 +135,9 @@ class ReplicaReader(Reader):
             self._replica = await self._replicas.choose(getattr(self._request.state, "user_id", None))
         if self._replica is not None:
             try:
-                async with asyncio.timeout(self._replicas.patience_s):
+                async with self._replica.reading():
                     return await ask(self._replica.engine, statement, take)
-            except (DBAPIError, OSError) as error:  # OSError: also when it took too long, or refused to be connected to
+            except (DBAPIError, OSError) as error:  # OSError: it does not answer, or lets nobody in
                 if isinstance(error, DBAPIError) and is_out_of_time(error):
                     raise  # nor would the primary have the time
                 if isinstance(error, OSError) or is_lost(error):

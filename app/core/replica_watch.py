@@ -8,7 +8,8 @@ import asyncio
 import logging
 import time
 from collections import deque
-from contextlib import suppress
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 from sqlalchemy import text
@@ -40,6 +41,23 @@ class Replica:
         self.served_at = time.monotonic()  # when it was last in the rotation; a new process cannot know
         self.is_serving = False
         self.wanted = asyncio.Event()  # to be looked at now
+        self._reads: set[asyncio.Timeout] = set()
+
+    @asynccontextmanager
+    async def reading(self) -> AsyncGenerator[None]:
+        """Raises TimeoutError in the middle of a read when the replica is found not to answer: it would never end."""
+        async with asyncio.timeout(None) as limit:
+            self._reads.add(limit)
+            try:
+                yield
+            finally:
+                self._reads.discard(limit)
+
+    def give_up(self) -> None:
+        self.shown = None
+        given_up, self._reads = self._reads, set()
+        for limit in given_up:
+            limit.reschedule(asyncio.get_running_loop().time())
 
     def shows(self, position: Position) -> bool:
         return self.shown is not None and reached(self.shown, position)
@@ -62,7 +80,7 @@ class Watch:
 
     def note_failure(self, replica: Replica, error: Exception) -> None:
         """It failed a read: it is out until it has been looked at again."""
-        replica.shown = None
+        replica.shown = None  # without giving up the other reads: it may have been one connection of many
         self._say(replica, error)
 
     async def wait_for_all(self, position: Position) -> None:
@@ -107,7 +125,8 @@ class Watch:
                 replica.shown = parse(shown) if str(is_replica) not in ("0", "OFF") else None
                 replica.seen_at = at
             except Exception as failed:  # noqa: BLE001 - this loop has to outlive whatever it is
-                replica.shown, error = None, failed
+                replica.give_up()
+                error = failed
             self._say(replica, error)
             with suppress(TimeoutError):
                 async with asyncio.timeout(WATCH_S):

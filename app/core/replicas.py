@@ -17,8 +17,6 @@ from app.core.replica_watch import MARGIN_S, Replica, Watch, row
 
 logger = logging.getLogger("app.replicas")
 
-IN_FLIGHT_S = 5  # how much longer than the database itself a read waits for a replica
-
 
 class Replicas:
     def __init__(self, settings: Settings, primary: AsyncEngine) -> None:
@@ -26,8 +24,6 @@ class Replicas:
         self._primary = primary
         self._backend = settings.url.get_backend_name()
         self._own_writes = OwnWrites(settings.redis_url, settings.app_name, settings.replica_max_lag_seconds + MARGIN_S)
-        timeout_s = settings.db_statement_timeout_seconds
-        self.patience_s = timeout_s + IN_FLIGHT_S if timeout_s else None
 
     async def choose(self, user_id: int | None) -> Replica | None:
         """One of those that serve and show what the user has written; None: the primary."""

@@ -4,11 +4,14 @@ Two applications stand for two processes: they share nothing but the servers.
 """
 
 import asyncio
+import os
+import signal
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import pytest
 from fastapi import FastAPI
@@ -20,6 +23,8 @@ from app.core.database import ReadSession
 from app.core.migrations import upgrade
 from app.core.routing import Router
 from app.main import create_app
+from deploy.cluster.processes import descendants
+from deploy.cluster.server import Server
 from deploy.cluster.servers import MariaDB, MariaDBReplica, PostgreSQL, PostgreSQLReplica, Redis, running
 from tests import factories
 from tests.factories import Actor
@@ -99,7 +104,7 @@ def settle(redis: Redis) -> None:
 
 
 @asynccontextmanager
-async def process(servers: Servers, max_lag_s: int, redis_url: str | None = None) -> AsyncGenerator[FastAPI]:
+async def process(servers: Servers, max_lag_s: int, **values: Any) -> AsyncGenerator[FastAPI]:
     """An application that reads from the replica as soon as it knows how Redis and the replica are."""
     router = Router()
 
@@ -109,14 +114,13 @@ async def process(servers: Servers, max_lag_s: int, redis_url: str | None = None
         assert row is not None
         return row.port
 
-    app = create_app(
-        factories.settings(
-            database_url=servers.primary.url,
-            database_replica_urls=[servers.replica.url],
-            replica_max_lag_seconds=max_lag_s,
-            redis_url=redis_url or servers.redis.url,
-        )
-    )
+    usual = {
+        "database_url": servers.primary.url,
+        "database_replica_urls": [servers.replica.url],
+        "replica_max_lag_seconds": max_lag_s,
+        "redis_url": servers.redis.url,
+    }
+    app = create_app(factories.settings(**usual | values))
     app.include_router(router)
     async with app.router.lifespan_context(app):
         yield app
@@ -217,6 +221,30 @@ async def test_a_replica_that_is_killed_fails_no_read_and_comes_back(both: Serve
         assert all(task.result() for task in reading)
 
 
+async def test_reads_of_a_replica_that_hangs_are_the_primarys(servers: Servers) -> None:
+    async with process(servers, LONG_S, db_statement_timeout_seconds=0) as app:
+        reader = await factories.user(app)
+        await until(reads_go_to(servers.replica.port, app, reader))
+        with hanging(servers.replica):
+            assert await where(app, reader) == servers.primary.port  # asked of the replica, and given up there
+            assert await where(app, reader) == servers.primary.port
+        await until(reads_go_to(servers.replica.port, app, reader))
+
+
+@contextmanager
+def hanging(server: Server) -> Generator[None]:
+    """Every process of it stands still, as a machine does that nobody can reach."""
+    assert server.pid is not None
+    everybody = [server.pid, *descendants(server.pid)]
+    for pid in everybody:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for pid in everybody:
+            os.kill(pid, signal.SIGCONT)
+
+
 async def test_a_replica_that_is_promoted_leaves(servers: Servers) -> None:
     with running(partial(PostgreSQLReplica, primary=servers.primary)) as other:
         async with process(Servers(servers.primary, other, servers.redis), LONG_S) as app:
@@ -234,7 +262,7 @@ async def is_looked_at(app: FastAPI, since: float) -> bool:
 async def test_who_cannot_tell_the_others_waits_until_each_replica_shows_it(servers: Servers) -> None:
     """The writer's process has lost Redis; the other's has not, and finds no note there."""
     nowhere = "redis://127.0.0.1:1/0"
-    async with process(servers, LONG_S, nowhere) as one, process(servers, LONG_S) as two:
+    async with process(servers, LONG_S, redis_url=nowhere) as one, process(servers, LONG_S) as two:
         writer = await factories.user(one)
         await until(reads_go_to(servers.replica.port, two, writer))
         with paused(servers):
