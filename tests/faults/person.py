@@ -34,8 +34,8 @@ class Person:
     def __init__(self, name: str, user_id: int, token: str, chance: random.Random) -> None:
         self.name = name
         self.ledger = Ledger(user_id)
-        self.keys: list[str] = []
-        """Prefixes of the API keys that were acknowledged: a mail about each is owed."""
+        self.keys: dict[int, str] = {}
+        """The API keys that were acknowledged, and their prefixes: a job sends a mail about each."""
         self._headers = {"Authorization": f"Bearer {token}"}
         self._chance = chance
         self._count = 0
@@ -134,7 +134,8 @@ class Person:
 
     def _done(self, step: Step, answer: Answer) -> list[Finding]:
         if step.request.path.endswith("/api-keys"):
-            self.keys.append(answer.json()["prefix"])
+            key = answer.json()
+            self.keys[key["id"]] = key["prefix"]
             return []
         if step.entry is None:
             return self.ledger.findings(answer.json(), all_rows=True)

@@ -12,6 +12,7 @@ from tests.faults.trials import Trials
 
 RECOVERY_GOAL_S = 5.0
 ROLLING = "a rolling restart"
+OWED_JOBS = "jobs not done in the end"
 
 
 @dataclass
@@ -28,6 +29,8 @@ class Report:
     left: list[Finding] = field(default_factory=list)
     """What was wrong with the rows in the end."""
     lost_jobs: list[str] = field(default_factory=list)
+    owed_jobs: int = 0
+    """They have not run when all were waited for."""
 
     @property
     def zeros(self) -> dict[str, int]:
@@ -40,6 +43,7 @@ class Report:
             "rows shown to the wrong owner": left[WRONG_OWNER] + shown[WRONG_OWNER],
             "own writes not seen": shown[NOT_AS_ACKNOWLEDGED],
             "jobs lost": len(self.lost_jobs),
+            OWED_JOBS: self.owed_jobs,
             "answers 500": self.total["500"],
             WITHOUT_RETRY_AFTER: self.total[WITHOUT_RETRY_AFTER],
             "failed requests during rolling restarts": sum(failures.total() for failures in restarts),

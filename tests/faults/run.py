@@ -4,7 +4,7 @@ import asyncio
 from dataclasses import dataclass
 
 from deploy.cluster.cluster import Cluster
-from tests.faults.aftermath import JOBS_TIMEOUT_S, lost_jobs, rows_of, wrong_rows
+from tests.faults.aftermath import jobs, rows_of, wrong_rows
 from tests.faults.client import Client
 from tests.faults.load import Load, Record, join
 from tests.faults.report import ROLLING, Report
@@ -13,6 +13,7 @@ from tests.faults.trials import Trial, Trials, kill, kinds, rolling_restart, und
 PEOPLE = 90  # nginx lets an address have 100 requests at once
 AT_ONCE = 32
 SHARE = 0.7
+JOBS_TIMEOUT_S = 360  # one that the broker lost, or a worker that was killed, is sent again after five minutes
 
 # What the load is not about: the limits count, and let everything through.
 MANY = "1000000/minute"
@@ -36,6 +37,7 @@ class Plan:
     """Requests a second; without it 70 % of the saturation."""
     people: int = PEOPLE
     jobs_timeout_s: float = JOBS_TIMEOUT_S
+    """How long jobs may take that were under way when the worker or the broker was killed."""
     says: bool = True
 
 
@@ -49,7 +51,7 @@ async def try_faults(cluster: Cluster, plan: Plan) -> Report:
         async with under_load(load, report.rate):
             await _faults(cluster, load, plan, report)
         report.total, report.shown = load.total, load.findings
-        report.lost_jobs = await lost_jobs(cluster, people, plan.jobs_timeout_s)
+        report.lost_jobs, report.owed_jobs = await jobs(cluster, people, plan.jobs_timeout_s)
         report.left = wrong_rows(people, await rows_of(cluster))
         return report
     finally:
