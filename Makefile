@@ -76,6 +76,10 @@ prove-entities: $(DEVELOPMENT) ## Add, prove and remove random entities: CLONES=
 fuzz: $(DEVELOPMENT) ## Fuzz the API on each database, SQLite and what the tests have: CASES=50000 FIRST_SEED=1
 	@CASES=$(or $(CASES),50000) FIRST_SEED=$(or $(FIRST_SEED),1) $(BIN)/python -m tests.fuzz
 
+.PHONY: faults
+faults: $(DEVELOPMENT) ## Kill each part of a cluster under load, and see what is lost: FAULTS=20 ROLLING=50 SECONDS=10
+	@FAULTS="$(FAULTS)" ROLLING="$(ROLLING)" SECONDS="$(SECONDS)" $(BIN)/python -m tests.faults
+
 .PHONY: mutate
 mutate: $(DEVELOPMENT) ## Take each defence out of a clone, and see the tests notice: ONLY="part of its name"
 	@ONLY="$(ONLY)" $(BIN)/python -m tests.mutations
