@@ -28,7 +28,7 @@ from deploy.cluster.server import Server
 from deploy.cluster.servers import MariaDB, MariaDBReplica, PostgreSQL, PostgreSQLReplica, Redis, running
 from tests import factories
 from tests.factories import Actor
-from tests.waiting import until
+from tests.waiting import TIMEOUT_S, until
 
 pytestmark = [
     pytest.mark.whole_project,
@@ -226,8 +226,9 @@ async def test_reads_of_a_replica_that_hangs_are_the_primarys(servers: Servers) 
         reader = await factories.user(app)
         await until(reads_go_to(servers.replica.port, app, reader))
         with hanging(servers.replica):
-            assert await where(app, reader) == servers.primary.port  # asked of the replica, and given up there
-            assert await where(app, reader) == servers.primary.port
+            async with asyncio.timeout(TIMEOUT_S):
+                assert await where(app, reader) == servers.primary.port  # asked of the replica, and given up there
+                assert await where(app, reader) == servers.primary.port
         await until(reads_go_to(servers.replica.port, app, reader))
 
 
