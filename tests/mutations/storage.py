@@ -76,6 +76,13 @@ STORAGE = [
         kept_by("e2e/test_replicas test_a_replica_that_is_promoted_leaves"),
     ),
     Defence(
+        "reads of a replica that hangs are given up",
+        "app/core/replica_watch.py",
+        "            limit.reschedule(asyncio.get_running_loop().time())",
+        "            pass",
+        kept_by("e2e/test_replicas test_reads_of_a_replica_that_hangs_are_the_primarys"),
+    ),
+    Defence(
         "what cannot be noted is waited for",
         "app/core/replicas.py",
         "await self.watch.wait_for_all(position)",
