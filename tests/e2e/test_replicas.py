@@ -74,14 +74,19 @@ class Servers:
 KINDS = {"postgresql": (PostgreSQL, PostgreSQLReplica), "mysql": (MariaDB, MariaDBReplica)}
 
 
-@pytest.fixture(scope="module", params=[name for name, kinds in KINDS.items() if kinds[0].find()])
-def both(request: pytest.FixtureRequest) -> Generator[Servers]:
-    yield from started(request.param)
+@pytest.fixture(params=[name for name, kinds in KINDS.items() if kinds[0].find()])
+def both(request: pytest.FixtureRequest) -> Servers:
+    return request.getfixturevalue("servers" if request.param == "postgresql" else "mariadb")
 
 
 @pytest.fixture(scope="module")
 def servers() -> Generator[Servers]:
     yield from started("postgresql")
+
+
+@pytest.fixture(scope="module")
+def mariadb() -> Generator[Servers]:
+    yield from started("mysql")
 
 
 def started(backend: str) -> Generator[Servers]:
