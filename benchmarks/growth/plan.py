@@ -2,8 +2,11 @@
 
 import math
 
+from pydantic import SecretStr
+
 from app.core.config import Settings
 from benchmarks.growth.tables import Measured
+from tests.factories import SECRET
 
 USERS = 1_000_000
 ITEMS = 1_000_000_000
@@ -44,7 +47,7 @@ def _disk_gb(measured: Measured) -> float:
 
 
 def _show_connections(instances: int) -> None:
-    pool = Settings.model_fields["db_pool_size"].default or 5
+    pool = Settings(web_concurrency=WORKERS, secret_key=SecretStr(SECRET)).pool_size
     each = WORKERS * 2 * pool
     print(f"\nConnections: {WORKERS} workers with 2 pools of {pool}: {each} an instance")
     print(f"  {instances} instances and one more in a rolling restart: {(instances + 1) * each} of {MAX_CONNECTIONS}")
