@@ -4,6 +4,7 @@ Every server here is a real one of the test's own, and every kill is a kill -9.
 """
 
 import signal
+import socket
 from collections.abc import AsyncGenerator, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from deploy.cluster.servers import RabbitMQ, Redis, Server, running
+from deploy.cluster.servers import PostgreSQL, RabbitMQ, Redis, Server, running
 from tests import databases, processes
 from tests.e2e.stack import API, Caller, end, serving, working
 from tests.factories import PASSWORD
@@ -124,3 +125,22 @@ async def test_a_broker_that_hangs_hangs_no_request(stack: Stack) -> None:
             caller.put("add_item", f"meanwhile {number}")
         stack.broker.signal(signal.SIGCONT)
         caller.wait_for("before", *(f"meanwhile {number}" for number in range(5)))
+
+
+@pytest.mark.skipif(not (RabbitMQ.find() and PostgreSQL.find()), reason="RabbitMQ or PostgreSQL is not installed")
+def test_what_a_killed_worker_had_not_begun_goes_to_another_at_once(tmp_path: Path) -> None:
+    with running(PostgreSQL) as database, running(RabbitMQ) as broker:
+        stack = Stack(broker, tmp_path, processes.safe(database.url, CELERY_BROKER_URL=broker.url))
+        with stack.caller() as caller:
+            caller.put("add_item", "once")
+            until_sync(lambda: database.sql("SELECT state FROM outbox WHERE task LIKE '%add_item'") == "sent")
+            with socket.create_server(("127.0.0.1", 0)) as deaf:
+                deaf.settimeout(60)
+                address = f"postgresql://postgres@127.0.0.1:{deaf.getsockname()[1]}/postgres"
+                with working(tmp_path, stack.env | {"DATABASE_URL": address}) as worker:
+                    waiting = [deaf.accept() for _ in range(2)]  # for the job, and for the first sweep
+                    end(worker, signal.SIGKILL)
+                for connection, _ in waiting:
+                    connection.close()
+            with working(tmp_path, stack.env):
+                caller.wait_for("once")  # much sooner than in the five minutes of SEND_AGAIN_S

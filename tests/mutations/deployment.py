@@ -10,6 +10,13 @@ ANSWERED = kept_by("e2e/test_draining test_what_is_connected_is_answered_and_wha
 
 DEPLOYMENT = [
     Defence(
+        "what a killed worker had not begun goes to another at once",
+        "app/core/jobs/broker.py",
+        "celery.conf.update(task_acks_late=True, task_reject_on_worker_lost=True)",
+        "pass",
+        kept_by("e2e/test_celery test_what_a_killed_worker_had_not_begun_goes_to_another_at_once"),
+    ),
+    Defence(
         "no password of the compose file has a default",
         COMPOSE,
         "${REDIS_PASSWORD:?set it in .env, to what openssl rand -hex 32 says}",

@@ -54,6 +54,10 @@ def make_celery(settings: Settings) -> "Celery":
         broker_transport_options=_transport_options(settings),
         beat_schedule={SWEEP: {"task": SWEEP, "schedule": SWEEP_EVERY_S, "options": {"expires": SWEEP_EVERY_S}}},
     )
+    if settings.celery_broker_url.startswith("amqp"):
+        # A worker that is killed has not had what it took: RabbitMQ gives it to another at once. A message that comes
+        # twice finds its row taken. (Redis would keep it back for an hour; there the sweep sends it again.)
+        celery.conf.update(task_acks_late=True, task_reject_on_worker_lost=True)
     return celery
 
 
