@@ -3,10 +3,14 @@
 `make faults` does the same many times at a higher rate, and measures; see docs/RELIABILITY.md.
 """
 
+import subprocess
+import sys
+
 import pytest
 
 from deploy.cluster.cluster import cluster, missing_packages
 from deploy.cluster.servers import scratch
+from tests import processes
 from tests.faults.report import OWED_JOBS
 from tests.faults.run import SETTINGS, Plan, try_faults
 
@@ -20,4 +24,14 @@ async def test_nothing_is_lost_whatever_is_killed() -> None:
         report = await try_faults(running, plan)
     assert report.total["answers"] > 0
     # A job of a worker that was killed runs when its lease is over: that takes longer than this test may.
-    assert {name: count for name, count in report.zeros.items() if count and name != OWED_JOBS} == {}, report.as_json()
+    not_zero = {name: count for name, count in report.zeros.items() if count and name != OWED_JOBS}
+    assert not_zero == {}, "\n".join(report.details)
+
+
+def test_a_number_that_is_none_is_said_on_one_line() -> None:
+    words = [sys.executable, "-m", "tests.faults"]
+    run = subprocess.run(
+        words, cwd=processes.ROOT, env=processes.environment(FAULTS="many"), text=True, capture_output=True
+    )
+    assert (run.returncode, run.stdout) == (1, "")
+    assert run.stderr == "FAULTS: many is no number. Right: make faults FAULTS=20\n"

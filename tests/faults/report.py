@@ -1,5 +1,6 @@
 """What came of it, as a table and as JSON."""
 
+import os
 import platform
 import statistics
 from collections import Counter
@@ -50,6 +51,12 @@ class Report:
         }
 
     @property
+    def details(self) -> list[str]:
+        """What was found, as far as anybody would read."""
+        found = [f"{finding.kind}: {finding.detail}" for finding in [*self.shown, *self.left]]
+        return [*found, *(f"no mail about the key {key}" for key in self.lost_jobs)][:100]
+
+    @property
     def slowest_recovery_s(self) -> float:
         return max((s for trials in self.trials if trials.name != ROLLING for s in trials.recoveries_s), default=0.0)
 
@@ -59,7 +66,7 @@ class Report:
 
     def as_json(self) -> dict[str, Any]:
         return {
-            "machine": {"processors": platform.machine(), "system": platform.platform()},
+            "machine": f"{os.cpu_count()} processors, {platform.machine()}, {platform.system()} {platform.release()}",
             "python": platform.python_version(),
             "saturation_per_s": round(self.saturation, 1),
             "rate_per_s": round(self.rate, 1),
@@ -68,7 +75,7 @@ class Report:
             "zeros": self.zeros,
             "slowest_recovery_s": round(self.slowest_recovery_s, 2),
             "faults": [_as_json(trials) for trials in self.trials],
-            "details": [finding.detail for finding in [*self.shown, *self.left]][:100] + self.lost_jobs[:100],
+            "details": self.details,
         }
 
     def table(self) -> str:
