@@ -8,10 +8,12 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 
 from deploy.cluster.cluster import Cluster
-from deploy.cluster.server import Server
+from deploy.cluster.servers import NotStarted, PostgreSQLReplica, Server
 from tests.faults.load import Load, Record
 
 BETWEEN_LOOKS_S = 0.2
+# A replica is back when the apps read from it: to kill it before that would try nothing.
+READS = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'SELECT example_items%'"
 BACK_TIMEOUT_S = 120
 
 
@@ -63,7 +65,19 @@ async def under_load(load: Load, rate: float) -> AsyncGenerator[None]:
 
 async def kill(load: Load, part: Server) -> Trial:
     """kill -9; who is killed is started again by the cluster's supervisor."""
-    return await _trial(load, part.kill, lambda: part.is_running and part.answers())
+    try:
+        return await _trial(load, part.kill, lambda: _is_back(part))
+    except TimeoutError:
+        said = "\n".join(part.log.read_text(errors="replace").splitlines()[-20:])
+        raise NotStarted(f"{part.name} was killed, and all is not well after {BACK_TIMEOUT_S} s: {said}") from None
+
+
+def _is_back(part: Server) -> bool:
+    if isinstance(part, PostgreSQLReplica):
+        with suppress(NotStarted):
+            return part.sql(READS) != "0"
+        return False
+    return part.is_running and part.answers()
 
 
 async def rolling_restart(load: Load, cluster: Cluster) -> Trial:
