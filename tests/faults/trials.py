@@ -12,9 +12,9 @@ from deploy.cluster.servers import NotStarted, PostgreSQLReplica, Server
 from tests.faults.load import Load, Record
 
 BETWEEN_LOOKS_S = 0.2
-# A replica is back when the apps read from it: to kill it before that would try nothing.
-READS = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'SELECT example_items%'"
 BACK_TIMEOUT_S = 120
+# A replica is back when an app is connected to it: to kill it while nobody looks at it would try nothing.
+CONNECTED = "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()"
 
 
 @dataclass
@@ -75,7 +75,7 @@ async def kill(load: Load, part: Server) -> Trial:
 def _is_back(part: Server) -> bool:
     if isinstance(part, PostgreSQLReplica):
         with suppress(NotStarted):
-            return part.sql(READS) != "0"
+            return part.sql(CONNECTED) != "0"
         return False
     return part.is_running and part.answers()
 
