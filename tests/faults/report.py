@@ -66,7 +66,7 @@ class Report:
 
     def as_json(self) -> dict[str, Any]:
         return {
-            "machine": f"{os.cpu_count()} processors, {platform.machine()}, {platform.system()} {platform.release()}",
+            "machine": f"{os.cpu_count()} processors, {platform.machine()}, {platform.system()}",
             "python": platform.python_version(),
             "saturation_per_s": round(self.saturation, 1),
             "rate_per_s": round(self.rate, 1),
