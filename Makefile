@@ -84,6 +84,10 @@ faults: $(DEVELOPMENT) ## Kill each part of a cluster under load, and see what i
 mutate: $(DEVELOPMENT) ## Take each defence out of a clone, and see the tests notice: ONLY="part of its name"
 	@ONLY="$(ONLY)" $(BIN)/python -m tests.mutations
 
+.PHONY: bench
+bench: $(DEVELOPMENT) ## Compare the speed with bare Starlette and with the plain stack: SECONDS=4 ROUNDS=5
+	@SECONDS="$(SECONDS)" ROUNDS="$(ROUNDS)" $(BIN)/python -m benchmarks.speed
+
 .PHONY: bench-start
 bench-start: $(DEVELOPMENT) ## Compare the time to the first answer with a bare FastAPI and SQLAlchemy app
 	$(BIN)/python benchmarks/start.py
