@@ -2,7 +2,7 @@
 
 import base64
 import json
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -11,6 +11,8 @@ import pytest
 from joserfc import jwt
 from joserfc.jwk import OctKey
 
+from app.core.config import Settings
+from app.core.database import utcnow
 from app.core.errors import Unauthorized
 from app.core.security import (
     create_access_token,
@@ -24,7 +26,8 @@ from app.core.security import (
 from tests import factories
 
 SETTINGS = factories.settings()
-NOW = datetime.now(UTC)
+# What is made when the tests are collected is still good when they run, however long the others took.
+ALL_DAY = factories.settings(access_token_expire_minutes=1440)
 
 
 def test_a_hash_verifies_its_password_and_no_other() -> None:
@@ -90,12 +93,12 @@ def test_opaque_tokens_are_random_and_stored_hashed() -> None:
 
 def test_a_token_says_who_and_which_session() -> None:
     session = uuid4()
-    token = read_access_token(create_access_token("a@example.com", session, NOW, SETTINGS), SETTINGS)
+    token = read_access_token(create_access_token("a@example.com", session, utcnow(), SETTINGS), SETTINGS)
     assert (token.subject, token.session_id) == ("a@example.com", session)
 
 
-def claims(**changes: Any) -> dict[str, Any]:
-    token = create_access_token("a@example.com", uuid4(), NOW, SETTINGS)
+def claims(settings: Settings = ALL_DAY, **changes: Any) -> dict[str, Any]:
+    token = create_access_token("a@example.com", uuid4(), utcnow(), settings)
     payload = token.split(".")[1]
     values = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
     return {name: value for name, value in (values | changes).items() if value is not None}
@@ -106,7 +109,7 @@ def signed(values: dict[str, Any], algorithm: str = "HS256", secret: str = SETTI
 
 
 def test_a_token_has_all_its_claims_and_lives_half_an_hour() -> None:
-    values = claims()
+    values = claims(SETTINGS)
     assert set(values) == {"iss", "aud", "sub", "sid", "jti", "iat", "exp", "typ"}
     assert values["exp"] - values["iat"] == 1800
     assert read_access_token(signed(values), SETTINGS).subject == "a@example.com"
@@ -114,7 +117,7 @@ def test_a_token_has_all_its_claims_and_lives_half_an_hour() -> None:
 
 def test_a_token_is_over_the_second_it_expires() -> None:
     lifetime = timedelta(minutes=SETTINGS.access_token_expire_minutes)
-    token = create_access_token("a@example.com", uuid4(), datetime.now(UTC) - lifetime, SETTINGS)
+    token = create_access_token("a@example.com", uuid4(), utcnow() - lifetime, SETTINGS)
     with pytest.raises(Unauthorized):
         read_access_token(token, SETTINGS)
 
@@ -146,7 +149,7 @@ def encoded(value: Any) -> str:
     return base64.urlsafe_b64encode(json.dumps(value).encode()).decode().rstrip("=")
 
 
-GOOD = create_access_token("a@example.com", uuid4(), NOW, SETTINGS)
+GOOD = create_access_token("a@example.com", uuid4(), utcnow(), ALL_DAY)
 
 
 @pytest.mark.parametrize(
@@ -182,7 +185,7 @@ def test_a_key_is_changed_without_signing_anyone_out() -> None:
     for current, previous in [(others[0], [SETTINGS.secret]), (others[0], [others[1], SETTINGS.secret])]:
         changed = factories.settings(secret_key=current, secret_key_previous=previous)
         assert read_access_token(GOOD, changed).subject == "a@example.com"
-        new = create_access_token("a@example.com", uuid4(), NOW, changed)
+        new = create_access_token("a@example.com", uuid4(), utcnow(), changed)
         assert read_access_token(new, changed).subject == "a@example.com"
         with pytest.raises(Unauthorized):
             read_access_token(new, SETTINGS)  # it is the new key that signs
