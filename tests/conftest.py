@@ -16,6 +16,7 @@ os.environ["ENVIRONMENT"] = "test"
 from app.core.database import Base
 from app.core.migrations import upgrade
 from app.main import create_app
+from deploy.cluster.servers import Redis, running
 from tests import databases, factories
 from tests.mail_server import MailServer, mail_server
 
@@ -97,6 +98,15 @@ async def other(app: FastAPI) -> factories.Actor:
 @pytest.fixture
 async def superuser(app: FastAPI) -> factories.Actor:
     return await factories.superuser(app)
+
+
+@pytest.fixture(scope="module")
+def redis() -> Generator[Redis]:
+    if not Redis.find():
+        pytest.skip("redis-server is not installed")
+    with running(Redis) as server:
+        assert isinstance(server, Redis)
+        yield server
 
 
 @pytest.fixture

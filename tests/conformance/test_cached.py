@@ -3,7 +3,7 @@
 Two applications share a Redis; a third one reads what stands in the database.
 """
 
-from collections.abc import AsyncGenerator, Generator
+from collections.abc import AsyncGenerator
 from typing import Any
 
 import pytest
@@ -13,7 +13,7 @@ from httpx2 import Response
 from app.core.database import Base
 from app.core.ownership import Guarded
 from app.main import create_app
-from deploy.cluster.servers import Redis, running
+from deploy.cluster.servers import Redis
 from tests import factories
 from tests.conformance.matrix import World
 from tests.factories import Actor
@@ -25,15 +25,6 @@ COLLECTIONS = [
     for (method, path), operation in LISTED.items()
     if method == "POST" and ("GET", path) in LISTED and any(other.startswith(f"{path}/{{") for _, other in LISTED)
 ]
-
-
-@pytest.fixture(scope="module")
-def redis() -> Generator[Redis]:
-    if not Redis.find():
-        pytest.skip("redis-server is not installed")
-    with running(Redis) as server:
-        assert isinstance(server, Redis)
-        yield server
 
 
 @pytest.fixture

@@ -1,7 +1,7 @@
 """Entities through the cache, in memory and in Redis: what is remembered, for whom, and until when."""
 
 import signal
-from collections.abc import AsyncGenerator, Generator
+from collections.abc import AsyncGenerator
 from types import SimpleNamespace
 from typing import Any
 
@@ -23,15 +23,6 @@ from tests.waiting import until
 
 LONG_S = 3600.0
 ITEMS = "/api/v1/items"
-
-
-@pytest.fixture(scope="module")
-def redis() -> Generator[Redis]:
-    if not Redis.find():
-        pytest.skip("redis-server is not installed")
-    with running(Redis) as server:
-        assert isinstance(server, Redis)
-        yield server
 
 
 @pytest.fixture(autouse=True)

@@ -1,7 +1,7 @@
 """The cache's own promises: one load for all who wait, nothing old after a change, nobody else's, and bounded."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Generator
+from collections.abc import AsyncGenerator
 from types import SimpleNamespace
 from typing import Any
 
@@ -12,21 +12,12 @@ from app.core.cache import Cache
 from app.core.cache_stores import MemoryStore
 from app.core.changes import Change
 from app.core.redis import RedisLink
-from deploy.cluster.servers import Redis, running
+from deploy.cluster.servers import Redis
 from tests import factories
 from tests.waiting import until
 
 LONG_S = 3600.0
 ALICE, BOB = SimpleNamespace(id=1, is_superuser=False), SimpleNamespace(id=2, is_superuser=False)
-
-
-@pytest.fixture(scope="module")
-def redis() -> Generator[Redis]:
-    if not Redis.find():
-        pytest.skip("redis-server is not installed")
-    with running(Redis) as server:
-        assert isinstance(server, Redis)
-        yield server
 
 
 @pytest.fixture(params=["memory", "redis"])

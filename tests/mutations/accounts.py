@@ -91,14 +91,14 @@ ACCOUNTS = [
         "app/auth/service.py",
         "if await db.scalar(statement) != user.hashed_password:",
         "if await db.scalar(statement) is None:",
-        kept_by("integration/test_auth test_a_password_changed_during_a_sign_in_is_too_late_for_the_old_one"),
+        kept_by("integration/test_auth test_an_account_that_changes_during_a_sign_in_opens_no_session"),
     ),
     Defence(
         "a deactivated account signs in no more",
         "app/auth/service.py",
         "where(User.id == user.id, User.is_active)",
         "where(User.id == user.id)",
-        kept_by("integration/test_auth test_an_account_that_changes_while_its_password_is_verified_opens_no_session"),
+        kept_by("integration/test_auth test_an_account_that_changes_during_a_sign_in_opens_no_session"),
     ),
     Defence(
         "a new password signs the other devices out",
