@@ -63,6 +63,10 @@ format: $(DEVELOPMENT) ## Format the code and mend what the linter can
 	$(BIN)/ruff check --fix --quiet .
 	$(BIN)/ruff format --quiet .
 
+.PHONY: clients
+clients: $(DEVELOPMENT) ## Write the typed clients of the API, in Python and, where node is, in TypeScript, into clients/
+	@$(BIN)/python -m clients
+
 .PHONY: cluster
 cluster: $(DEVELOPMENT) ## Start all of it: nginx, APPS=3, a worker, PostgreSQL with REPLICAS=2, Redis, RabbitMQ; DOCKER=no
 	@APPS="$(APPS)" REPLICAS="$(REPLICAS)" DOCKER="$(DOCKER)" $(BIN)/python -m deploy.cluster
@@ -85,12 +89,13 @@ mutate: $(DEVELOPMENT) ## Take each defence out of a clone, and see the tests no
 	@ONLY="$(ONLY)" $(BIN)/python -m tests.mutations
 
 .PHONY: bench
-bench: $(DEVELOPMENT) ## Compare the speed with bare Starlette and with the plain stack: SECONDS=4 ROUNDS=5
-	@SECONDS="$(SECONDS)" ROUNDS="$(ROUNDS)" $(BIN)/python -m benchmarks.speed
+bench: $(DEVELOPMENT) ## Compare the speed with bare Starlette and with the plain stack: SECONDS=4 ROUNDS=5 ITEMS=10000000 OUT=docs
+	@$(SYNC) --group plot
+	@SECONDS="$(SECONDS)" ROUNDS="$(ROUNDS)" ITEMS="$(ITEMS)" OUT="$(OUT)" $(BIN)/python -m benchmarks.speed
 
 .PHONY: bench-start
-bench-start: $(DEVELOPMENT) ## Compare the time to the first answer with a bare FastAPI and SQLAlchemy app
-	$(BIN)/python benchmarks/start.py
+bench-start: $(DEVELOPMENT) ## Compare the time to the first answer with that of the plain stack
+	@$(BIN)/python -m benchmarks.speed.start
 
 .PHONY: bench-entities
 bench-entities: $(DEVELOPMENT) ## Measure what ten and twenty more entities cost: adding, starting, memory, tests

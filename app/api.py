@@ -9,7 +9,9 @@ from app.examples.router import router as examples
 from app.jobs.router import router as jobs
 from app.users.router import router as users
 
-router = APIRouter(prefix="/api/v1")
+PREFIX = "/api/v1"
+
+router = APIRouter()
 router.include_router(api_keys)
 router.include_router(audit)
 router.include_router(auth)

@@ -15,7 +15,10 @@ from tests import processes
 _RUN_ALL = """
 import json, sys
 from typer.testing import CliRunner
-from app.cli import cli
+try:
+    from app.cli.commands import cli
+except ImportError:  # of a Groundwork that was
+    from app.cli import cli
 from app.cli.report import Fault
 for words in json.load(sys.stdin):
     run = CliRunner().invoke(cli, [*words, "--json"])

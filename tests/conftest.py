@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import os
+import sys
 from collections.abc import AsyncGenerator, Generator
 from pathlib import Path
 
@@ -37,6 +38,10 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 # The client's own line a request, and Alembic's a migration, are not the application's.
 for name in ("httpx2", "alembic"):
     logging.getLogger(name).setLevel(logging.WARNING)
+
+
+# httpx2 looks for it at each request to the application, and what is not installed is looked for anew each time.
+sys.modules["sniffio"] = None  # ty: ignore[invalid-assignment]
 
 
 @pytest.fixture(scope="session")
@@ -98,6 +103,25 @@ async def other(app: FastAPI) -> factories.Actor:
 @pytest.fixture
 async def superuser(app: FastAPI) -> factories.Actor:
     return await factories.superuser(app)
+
+
+@pytest.fixture
+def unmeasured(monkeypatch: pytest.MonkeyPatch) -> Generator[None]:
+    """Without coverage, in this process and in those that it starts, for what sends many thousand requests.
+
+    It would take twice as long, and what it reaches in the application others reach too.
+    """
+    from coverage import Coverage
+
+    for name in [name for name in os.environ if name.startswith("COVERAGE_")]:
+        monkeypatch.delenv(name)
+    measuring = Coverage.current()
+    if measuring is None:
+        yield
+    else:
+        measuring.stop()
+        yield
+        measuring.start()
 
 
 @pytest.fixture(scope="module")

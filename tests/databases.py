@@ -1,6 +1,7 @@
 """The databases that the suite runs on, and empty ones to fill."""
 
 import os
+import shutil
 import sqlite3
 import uuid
 from collections.abc import AsyncGenerator
@@ -14,6 +15,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from app.core.database_url import async_url
 from deploy.cluster import servers
 from deploy.cluster.pgbouncer import PgBouncer
+from deploy.cluster.prometheus import Prometheus
 
 SERVERS = {"postgresql": "TEST_POSTGRES_URL", "mysql": "TEST_MYSQL_URL"}
 BACKENDS = ["sqlite", *(name for name, variable in SERVERS.items() if os.environ.get(variable))]
@@ -23,8 +25,17 @@ SQLITE_IN_MEMORY = "sqlite:///file:/groundwork-tests?vfs=memdb&uri=true"
 
 def not_tested() -> list[str]:
     missing = [f"{name} ({variable} is not set)" for name, variable in SERVERS.items() if name not in BACKENDS]
-    kinds = (servers.MariaDB, servers.Nginx, PgBouncer, servers.PostgreSQL, servers.RabbitMQ, servers.Redis)
-    return missing + [f"what starts {kind.__name__} (not installed)" for kind in kinds if not kind.find()]
+    kinds = (
+        servers.MariaDB,
+        servers.Nginx,
+        PgBouncer,
+        servers.PostgreSQL,
+        Prometheus,
+        servers.RabbitMQ,
+        servers.Redis,
+    )
+    missing += [f"what starts {kind.__name__} (not installed)" for kind in kinds if not kind.find()]
+    return missing if shutil.which("npm") else [*missing, "the TypeScript client (npm is not installed)"]
 
 
 @asynccontextmanager

@@ -1,10 +1,12 @@
 """Accounts, rows and settings for the tests, made as a client would make them."""
 
 import itertools
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 from httpx2 import ASGITransport, AsyncClient
 from sqlalchemy import update
 
@@ -28,6 +30,34 @@ def settings(**values: Any) -> Settings:
         "rate_limit_enabled": False,
     }
     return Settings.model_validate(Settings.model_construct().model_dump() | defaults | values)
+
+
+def configured(app: FastAPI, **values: Any) -> FastAPI:
+    """The application with other settings, on the same database."""
+    from app.main import create_app  # which makes one by the environment when it is imported; a benchmark sets that
+
+    other = create_app(app.state.settings.model_copy(update=values))
+    other.state.database, other.state.hasher = app.state.database, app.state.hasher
+    return other
+
+
+@asynccontextmanager
+async def building(app: FastAPI, router: APIRouter) -> AsyncGenerator[Callable[..., FastAPI]]:
+    """Builds the application with other settings, the router, and connections of its own to the database."""
+    from app.main import create_app
+
+    built: list[FastAPI] = []
+
+    def build(**values: Any) -> FastAPI:
+        other = create_app(app.state.settings.model_copy(update=values))
+        other.state.hasher = app.state.hasher
+        other.include_router(router)
+        built.append(other)
+        return other
+
+    yield build
+    for other in built:
+        await other.state.database.close()
 
 
 def email() -> str:

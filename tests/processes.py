@@ -33,7 +33,8 @@ def environment(**variables: str) -> dict[str, str]:
         if name.lower() not in Settings.model_fields and not name.startswith("MAKE")
     }
     # With bytecode, as a user's own: a clone would be compiled anew by each of its commands.
-    return clean | {"PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": ""} | variables
+    own = {"PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "", "PYTHONFAULTHANDLER": "1"}
+    return clean | own | variables
 
 
 def safe(database_url: str, **variables: str) -> dict[str, str]:
@@ -71,7 +72,7 @@ def at_once(count: int, *words: str, folder: Path, env: dict[str, str]) -> list[
 
 
 def _run_app(words: tuple[str, ...], folder: str, env: dict[str, str], everybody_is_there: Barrier) -> None:
-    from app.cli import cli
+    from app.cli.commands import cli
 
     os.chdir(folder)
     os.environ.clear()
@@ -112,14 +113,19 @@ class Server:
 
 
 @contextmanager
-def server(folder: Path, env: dict[str, str], *words: str, expected: str = "nothing else") -> Generator[Server]:
-    """`app serve`, or other words, up when it answers and ended by SIGTERM; it logs no error but what is expected."""
+def server(
+    folder: Path, env: dict[str, str], *words: str, expected: str = "nothing else", run_in: Path | None = None
+) -> Generator[Server]:
+    """`app serve`, or other words, up when it answers and ended by SIGTERM; it logs no error but what is expected.
+
+    Its log is in the folder, which it runs in, or in another.
+    """
     port = free_port()
     log = folder / f"server-{port}.log"
     with log.open("w") as output:
         process = subprocess.Popen(
             [str(BIN / (words or ("app", "serve"))[0]), *(words or ("app", "serve"))[1:]],
-            cwd=folder,
+            cwd=run_in or folder,
             env=env | {"PORT": str(port), "UVICORN_PORT": str(port)},
             stdout=output,
             stderr=subprocess.STDOUT,
@@ -130,6 +136,9 @@ def server(folder: Path, env: dict[str, str], *words: str, expected: str = "noth
     try:
         wait_until_live(running)
         yield running
+    except Exception as error:
+        error.add_note(f"The server said last:\n{''.join(log.read_text().splitlines(keepends=True)[-20:])}")
+        raise
     finally:
         _end(process)
     wrong = [line for line in log.read_text().splitlines() if re.search("Traceback|ERROR", line)]
@@ -156,4 +165,14 @@ def wait_until_live(running: Server) -> None:
             time.sleep(0.05)  # between two looks
         else:
             return
-    raise AssertionError(f"not up after {START_TIMEOUT_S} s: {running.log.read_text()}")
+    raise AssertionError(f"not up after {START_TIMEOUT_S} s: {where_it_hangs(running)}")
+
+
+def where_it_hangs(running: Server) -> str:
+    """What it logged, and where each of its threads stands (PYTHONFAULTHANDLER); it does not outlive the question."""
+    state = Path(f"/proc/{running.process.pid}/stat")
+    said = f"state {state.read_text().rpartition(')')[2].split()[0]}\n" if state.exists() else ""
+    running.process.send_signal(signal.SIGABRT)
+    with suppress(subprocess.TimeoutExpired):
+        running.process.wait(timeout=30)
+    return said + running.log.read_text()

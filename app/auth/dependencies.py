@@ -12,21 +12,34 @@ from uuid import UUID
 
 from fastapi import Depends, Request
 from fastapi.security import OAuth2PasswordBearer
-from sqlalchemy import or_, select
+from fastapi.security.base import SecurityBase
+from sqlalchemy import bindparam, or_, select
 
 from app.api_keys.models import WRITE, ApiKey, is_key, prefix_of
 from app.auth.models import AuthSession, User
 from app.core import idempotency
-from app.core.config import AppSettings
-from app.core.database import PrimaryReadSession, Reader, Row, utcnow
+from app.core.database import Database, Reader, Row, utcnow
 from app.core.errors import Forbidden, Unauthorized
-from app.core.identity_cache import IdentityCache
 from app.core.policy import authenticates, for_sessions, for_superusers
 from app.core.rate_limit import RateLimit, enforce
-from app.core.security import hash_token, read_access_token
+from app.core.security import hash_token
 
 READING = ("GET", "HEAD")
 ACCOUNT = (User.id, User.email, User.is_active, User.is_superuser, User.created_at, User.email_verified_at)
+SESSION_AND_USER = (
+    select(*ACCOUNT, AuthSession.id.label("session_id"), AuthSession.expires_at)
+    .join(AuthSession, AuthSession.user_id == User.id)
+    .where(AuthSession.id == bindparam("session_id"), AuthSession.expires_at > bindparam("now"), User.is_active)
+)
+KEY_AND_USER = (
+    select(*ACCOUNT, ApiKey.id.label("key_id"), ApiKey.key_hash, ApiKey.scope, ApiKey.expires_at)
+    .join(ApiKey, ApiKey.user_id == User.id)
+    .where(
+        ApiKey.prefix == bindparam("prefix"),
+        or_(ApiKey.expires_at.is_(None), ApiKey.expires_at > bindparam("now")),
+        User.is_active,
+    )
+)
 
 # For what needs no signing in and is worth trying often: each address, at each such route.
 LIMITED_BY_ADDRESS = Depends(RateLimit(lambda settings: settings.rate_limit_auth))
@@ -50,72 +63,73 @@ class Identity:
 
 
 @authenticates
-async def signed_in_user(
-    request: Request, token: Annotated[str | None, Depends(bearer_token)], read: PrimaryReadSession
-) -> Identity:
-    """The user whose token this is, while its session or key lives and the account is active: one query, or none."""
-    if token is None:
-        raise Unauthorized
-    identities: IdentityCache = request.app.state.database.identities
-    identity = identities.find(token, utcnow()) or await _look_up(request, token, read, identities)
-    if identity.key_id is not None:
-        request.app.state.key_uses.note(identity.key_id)
-    request.state.user_id = identity.id
-    if identity.key_scope not in (None, WRITE) and request.method not in READING:
-        raise Forbidden("Not authorized: the key may only read")
-    await enforce(request, "user", request.app.state.settings.rate_limit_user, str(identity.id))
-    await idempotency.refuse_repeated(request, identity.id, read)
-    return identity
+class SignedIn(SecurityBase):
+    """The user whose token this is, while its session or key lives and the account is active: one query, or none.
+
+    It is the document's security scheme and reads the token itself: each dependency costs every request anew.
+    """
+
+    def __init__(self, *, verified: bool) -> None:
+        self.model, self.scheme_name = bearer_token.model, bearer_token.scheme_name
+        self._verified = verified
+
+    async def __call__(self, request: Request) -> Identity:
+        token = await bearer_token(request)
+        if token is None:
+            raise Unauthorized
+        database: Database = request.app.state.database
+        identity = database.identities.find(token, utcnow()) or await _look_up(request, token, database)
+        if identity.key_id is not None:
+            request.app.state.key_uses.note(identity.key_id)
+        request.state.user_id = identity.id
+        if identity.key_scope not in (None, WRITE) and request.method not in READING:
+            raise Forbidden("Not authorized: the key may only read")
+        await enforce(request, "user", request.app.state.settings.rate_limit_user, str(identity.id))
+        await idempotency.refuse_repeated(request, identity.id, database.read)
+        if self._verified:
+            require_verified(request, identity)
+        return identity
 
 
-async def _look_up(request: Request, token: str, read: Reader, identities: IdentityCache) -> Identity:
-    lookup = identities.begin()
-    identity, expires_at = await (_of_key if is_key(token) else _of_session)(request, token, read)
+def require_verified(request: Request, user: Identity) -> None:
+    """Raises Forbidden where REQUIRE_VERIFIED_EMAIL wants an address that is verified, and the user's is not."""
+    if user.email_verified_at is None and request.app.state.settings.require_verified_email:
+        raise Forbidden("Not authorized: verify your email address first")
+
+
+async def _look_up(request: Request, token: str, database: Database) -> Identity:
+    lookup = database.identities.begin()
+    identity, expires_at = await (_of_key if is_key(token) else _of_session)(request, token, database.read)
     lookup.keep(token, identity, expires_at)
     return identity
 
 
 async def _of_session(request: Request, token: str, read: Reader) -> tuple[Identity, datetime | None]:
-    claims = read_access_token(token, request.app.state.settings)
-    row = await read.one(
-        select(*ACCOUNT, AuthSession.id.label("session_id"), AuthSession.expires_at)
-        .join(AuthSession, AuthSession.user_id == User.id)
-        .where(AuthSession.id == claims.session_id, AuthSession.expires_at > utcnow(), User.is_active)
-    )
+    now = utcnow()
+    claims = request.app.state.tokens.read(token, now)
+    row = await read.one(SESSION_AND_USER, session_id=claims.session_id, now=now)
     if row is None:
         raise Unauthorized("The session has ended")
-    return _identity(row, session_id=row.session_id), min(claims.expires_at, row.expires_at)
+    return identity_of(row, session_id=row.session_id), min(claims.expires_at, row.expires_at)
 
 
 async def _of_key(_: Request, token: str, read: Reader) -> tuple[Identity, datetime | None]:
     prefix = prefix_of(token)
-    is_good = or_(ApiKey.expires_at.is_(None), ApiKey.expires_at > utcnow())
-    wanted = (
-        select(*ACCOUNT, ApiKey.id.label("key_id"), ApiKey.key_hash, ApiKey.scope, ApiKey.expires_at)
-        .join(ApiKey, ApiKey.user_id == User.id)
-        .where(ApiKey.prefix == prefix, is_good, User.is_active)
-    )
-    row = await read.one(wanted) if prefix else None
+    row = await read.one(KEY_AND_USER, prefix=prefix, now=utcnow()) if prefix else None
     if row is None or not hmac.compare_digest(row.key_hash, hash_token(token)):
         raise Unauthorized("Invalid, expired or revoked API key")
-    return _identity(row, key_id=row.key_id, key_scope=row.scope), row.expires_at
+    return identity_of(row, key_id=row.key_id, key_scope=row.scope), row.expires_at
 
 
-def _identity(row: Row, **how: Any) -> Identity:
+def identity_of(row: Row, **how: Any) -> Identity:
     return Identity(**{column.key: getattr(row, column.key) for column in ACCOUNT}, **how)
 
 
 # Whoever is signed in, for what an account does about itself; everything else takes CurrentUser.
+signed_in_user = SignedIn(verified=False)
 SignedInUser = Annotated[Identity, Depends(signed_in_user)]
 
-
-async def current_user(user: SignedInUser, settings: AppSettings) -> Identity:
-    """The same, with a verified address where REQUIRE_VERIFIED_EMAIL wants one."""
-    if settings.require_verified_email and user.email_verified_at is None:
-        raise Forbidden("Not authorized: verify your email address first")
-    return user
-
-
+current_user = SignedIn(verified=True)
 CurrentUser = Annotated[Identity, Depends(current_user)]
 
 

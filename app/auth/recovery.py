@@ -19,7 +19,7 @@ from app.core.jobs import enqueue
 from app.core.policy import public
 from app.core.routing import Router
 
-router = Router()
+router = Router(prefix="/auth", tags=["auth"])
 
 
 @router.post("/forgot-password", status_code=202, dependencies=[LIMITED_BY_ADDRESS])

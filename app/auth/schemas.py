@@ -4,10 +4,10 @@ from datetime import datetime
 from typing import Annotated, Literal
 from uuid import UUID
 
-from pydantic import BaseModel, Field, SecretStr
+from pydantic import Field, SecretStr
 
 from app.core.pagination import ListQuery
-from app.core.schemas import Email, Password, RequestSchema, RowSchema, unchanged
+from app.core.schemas import AnswerSchema, Email, Password, RequestSchema, RowSchema, unchanged
 
 
 class UserResponse(RowSchema):
@@ -24,14 +24,14 @@ class Credentials(RequestSchema):
     password: Password
 
 
-class TokenResponse(BaseModel):
+class TokenResponse(AnswerSchema):
     access_token: str
     token_type: Literal["bearer"] = "bearer"  # noqa: S105 - RFC 6750
     expires_in: int
     refresh_token: str
 
 
-class ChallengeResponse(BaseModel):
+class ChallengeResponse(AnswerSchema):
     """The password was right, and is not enough: POST /auth/login/second-factor takes the token and a code."""
 
     second_factor: Literal["totp"] = "totp"

@@ -1,5 +1,7 @@
 """Registering, signing in and proving it again: what the endpoints and the command line share."""
 
+from typing import Literal
+
 from fastapi import Request
 from sqlalchemy import select, update
 from sqlalchemy.exc import IntegrityError
@@ -48,7 +50,15 @@ async def register(db: AsyncSession, hasher: PasswordHasher, settings: Settings,
 async def sign_in(
     db: AsyncSession, read: Reader, hasher: PasswordHasher, request: Request, email: str, password: str
 ) -> TokenResponse | ChallengeResponse:
-    """A new session with its tokens, or the question for the second factor.
+    """A new session with its tokens, or the question for the second factor. Raises as `prove_password` does."""
+    proven = await prove_password(db, read, hasher, request, email, password)
+    return proven if isinstance(proven, ChallengeResponse) else await start_session(db, proven, request)
+
+
+async def prove_password(
+    db: AsyncSession, read: Reader, hasher: PasswordHasher, request: Request, email: str, password: str
+) -> Row | ChallengeResponse:
+    """Whose password it is, or the question for the second factor.
 
     No connection is held while the password is hashed.
 
@@ -60,7 +70,7 @@ async def sign_in(
     user = await read.one(select(User.id, User.email, User.hashed_password, User.is_active).where(User.email == email))
     matches = await hasher.verify(password, user.hashed_password if user else None)
     if user is None or not matches or not user.is_active:
-        await note_failure(request, user.id if user else None)
+        await note_failure(request, user.id if user else None, "password")
         raise Unauthorized(WRONG_CREDENTIALS)
     new_hash = await hasher.hash(password) if needs_rehash(user.hashed_password, hasher.rounds) else None
     await _lock_unchanged(db, user)
@@ -70,11 +80,12 @@ async def sign_in(
     # Asked under the lock: a factor that is turned on meanwhile ends the session or is seen.
     if await active_factor(db, user.id):
         return await open_challenge(db, user.id)
-    return await start_session(db, user, request)
+    return user
 
 
-async def note_failure(request: Request, user_id: int | None) -> None:
+async def note_failure(request: Request, user_id: int | None, step: Literal["password", "second_factor"]) -> None:
     """In a transaction of its own: the answer is an error. For an unknown address too, so that it takes as long."""
+    request.app.state.metrics.login_failed(step)
     async with request.app.state.database.sessions.begin() as db:
         audit.record(db, request, "sign_in_failed", user_id=user_id)
 

@@ -20,11 +20,17 @@ from app.core.security import create_access_token, hash_token, new_token
 
 async def start_session(db: AsyncSession, user: Any, request: Request) -> TokenResponse:
     """Sign a device in."""
+    session = await open_session(db, user.id, request)
+    return await _tokens(db, request.app.state.settings, session, user.email)
+
+
+async def open_session(db: AsyncSession, user_id: int, request: Request) -> AuthSession:
+    """Without any token."""
     settings: Settings = request.app.state.settings
     now = utcnow()
     session = AuthSession(
         id=uuid4(),
-        user_id=user.id,
+        user_id=user_id,
         created_at=now,
         last_used_at=now,
         expires_at=now + timedelta(days=settings.refresh_token_expire_days),
@@ -32,8 +38,13 @@ async def start_session(db: AsyncSession, user: Any, request: Request) -> TokenR
     )
     db.add(session)
     await db.flush()
-    audit.record(db, request, "signed_in", user_id=user.id, session_id=session.id)
-    return await _tokens(db, settings, session, user.email)
+    audit.record(db, request, "signed_in", user_id=user_id, session_id=session.id)
+    return session
+
+
+def idle_since(settings: Settings) -> datetime:
+    """A session that was last used before is over."""
+    return utcnow() - timedelta(days=settings.session_idle_days)
 
 
 async def refresh_session(database: Database, request: Request, refresh_token: str) -> TokenResponse:
@@ -66,8 +77,7 @@ async def _rotate(
     if session is None or token is None:
         return None
     user = await db.scalar(select(User).where(User.id == session.user_id, User.is_active))
-    idle_since = utcnow() - timedelta(days=settings.session_idle_days)
-    if user is None or session.expires_at <= utcnow() or session.last_used_at <= idle_since:
+    if user is None or session.expires_at <= utcnow() or session.last_used_at <= idle_since(settings):
         return None
     if token.used_at is not None and token.used_at > came_at:
         return None  # it lost a race

@@ -35,7 +35,8 @@ async def count_try(request: Request, email: str, *, by_address: bool = True) ->
         spent += await spend(counters, ACCOUNT, settings.login_limit_account, _name(email))
     if spent[-1].is_over:
         for one in spent:
-            await counters.take_back(one.key, one.limit.get_expiry())
+            await counters.take_back(one.key, one.limit.window_s)
+        request.app.state.metrics.refused(spent[-1].name)
         raise TooManyRequests(spent[-1].retry_after_s)
 
 
@@ -50,7 +51,7 @@ async def forgive(request: Request, email: str, *, by_address: bool = True) -> N
     if by_address:
         network = await client_network(request)
         for limit in parse_limits(settings.login_limit_address):
-            await counters.take_back(key(ADDRESS, limit, network), limit.get_expiry())
+            await counters.take_back(key(ADDRESS, limit, network), limit.window_s)
 
 
 def _name(email: str) -> str:

@@ -1,212 +1,51 @@
-"""The commands, each of which hands over to its own file: `app --help` must not wait for their imports."""
+"""Runs the command that was typed. Whatever keeps it from being carried out is one line, or one document."""
 
+import gc
 import sys
-from typing import Annotated
-
-import typer
 
 from app.cli.report import Fault, say_fault
 
-cli = typer.Typer(
-    name="app",
-    help="Groundwork: serve it, add to it, look after it.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-)
-
-jobs = typer.Typer(name="jobs", help="Work after the answer: what failed for good, and another try.")
-cli.add_typer(jobs, no_args_is_help=True)
-
-Json = Annotated[bool, typer.Option("--json", help="Answer with one JSON document.")]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Print what would be done, and write nothing.")]
-EntityName = Annotated[str, typer.Argument(help="An entity that is there.")]
-
 
 def main() -> None:
-    """Runs the command that was typed. Whatever keeps it from being carried out is one line, or one document."""
     as_json = "--json" in sys.argv
     try:
-        code = cli(standalone_mode=False)
+        code = serve() if sys.argv[1:] == ["serve"] else _other()
     except Fault as error:
         fault = error
     except SystemExit as error:  # settings, and what cannot be reached
         if not isinstance(error.code, str):
             raise
         fault = Fault("environment", error.code, exit_code=1)
-    except (KeyboardInterrupt, typer.Abort):
+    except KeyboardInterrupt:
         fault = Fault("interrupted", "Interrupted; nothing was changed", exit_code=130)
-    except Exception as error:
-        describe = getattr(error, "format_message", None)  # Typer's own have it: a word that no command takes
-        if describe is None:
-            raise
-        fault = Fault("usage", describe(), next_step="app --help")
     else:
         sys.exit(code or 0)
     say_fault(as_json, fault)
     sys.exit(fault.exit_code)
 
 
-@cli.command()
 def serve() -> None:
-    """Migrate the database and serve on HOST and PORT."""
+    """Without Typer, which would be 3 MB of each server for as long as it runs."""
+    gc.disable()  # app.main says why
     from app.cli.serve import run
+
+    gc.enable()
 
     run()
 
 
-@cli.command()
-def migrate(as_json: Json = False) -> None:
-    """Bring the database to the newest revision; safe to run by many at once."""
-    from app.cli.migrate import run
+def _other() -> int | None:
+    """Raises Fault when no command takes what was typed, or it was not gone through with."""
+    import typer
 
-    run(as_json)
+    from app.cli.commands import cli
 
-
-@cli.command()
-def worker(
-    concurrency: Annotated[
-        int | None, typer.Option(min=1, help="Processes; by default one for each processor.")
-    ] = None,
-) -> None:
-    """Migrate the database and run the jobs of CELERY_BROKER_URL."""
-    from app.cli.worker import run
-
-    run(concurrency)
-
-
-@jobs.command("list")
-def list_jobs(
-    state: Annotated[str, typer.Option(help="waiting, sent, running, done or dead.")] = "dead",
-    limit: Annotated[int, typer.Option(min=1, max=1000, help="How many at most, the newest first.")] = 20,
-    as_json: Json = False,
-) -> None:
-    """List jobs: those that failed for good, or of another state."""
-    from app.cli.jobs import list_jobs as run
-
-    run(state, limit, as_json)
-
-
-@jobs.command("retry")
-def retry_jobs(
-    ids: Annotated[list[int] | None, typer.Argument(help="Of jobs that failed for good.")] = None,
-    every_dead: Annotated[bool, typer.Option("--all", help="All of them.")] = False,
-    as_json: Json = False,
-) -> None:
-    """Have jobs that failed for good run again."""
-    from app.cli.jobs import retry_jobs as run
-
-    run(ids or [], every_dead, as_json)
-
-
-@cli.command("create-superuser")
-def create_superuser(
-    email: Annotated[str, typer.Option(help="The account's address; an account that exists is promoted.")],
-    password: Annotated[
-        str,
-        typer.Option(
-            help="The account's new password; asked for when not given.",
-            prompt=True,
-            hide_input=True,
-            confirmation_prompt=True,
-        ),
-    ],
-    as_json: Json = False,
-) -> None:
-    """Make a superuser, who sees and touches everything."""
-    from app.cli.superuser import run
-
-    run(email, password, as_json)
-
-
-@cli.command("reset-second-factor")
-def reset_second_factor(
-    email: Annotated[str, typer.Option(help="The account's address.")],
-    as_json: Json = False,
-) -> None:
-    """Turn off the second factor of somebody who lost it; they are signed out, and told by mail."""
-    from app.cli.second_factor import run
-
-    run(email, as_json)
-
-
-@cli.command(no_args_is_help=True)
-def add(
-    name: Annotated[str, typer.Argument(help="The entity: Todo.")],
-    fields: Annotated[
-        list[str] | None,
-        typer.Argument(help="name:type, then ? optional, ! unique per owner, ^ indexed, =default: 'title:str(200)'."),
-    ] = None,
-    plural: Annotated[str | None, typer.Option(help="Of its name, for the folder, the table and the path.")] = None,
-    route: Annotated[str | None, typer.Option(help="The last part of its path, when not the plural.")] = None,
-    folder: Annotated[str | None, typer.Option(help="Its folder below app/, when not the plural.")] = None,
-    parent: Annotated[str | None, typer.Option(help="The entity that it stands below.")] = None,
-    superuser_only: Annotated[bool, typer.Option("--superuser-only", help="Superusers keep it, ownerless.")] = False,
-    public_read: Annotated[bool, typer.Option("--public-read", help="Everybody may read it.")] = False,
-    dry_run: DryRun = False,
-    as_json: Json = False,
-) -> None:
-    """Add an entity: its folder, migration and tests, and its line in each registry."""
-    from app.cli.add import run
-    from app.cli.generator.entity import Options
-
-    options = Options(plural, folder, route, parent, superuser_only, public_read)
-    run(name, fields or [], options, dry_run=dry_run, as_json=as_json)
-
-
-@cli.command(no_args_is_help=True)
-def remove(
-    name: EntityName,
-    force: Annotated[bool, typer.Option("--force", help="Remove what was changed by hand too.")] = False,
-    keep_history: Annotated[
-        bool, typer.Option("--keep-history", help="Add a migration that drops the table: another database has it.")
-    ] = False,
-    dry_run: DryRun = False,
-    as_json: Json = False,
-) -> None:
-    """Take an entity away again, to the byte; with a migration that drops its table where the database has it."""
-    from app.cli.remove import run
-
-    run(name, force=force, keep_history=keep_history, dry_run=dry_run, as_json=as_json)
-
-
-@cli.command("add-field", no_args_is_help=True)
-def add_field(
-    name: EntityName,
-    fields: Annotated[list[str], typer.Argument(help="As in app add; optional or with a default.")],
-    dry_run: DryRun = False,
-    as_json: Json = False,
-) -> None:
-    """Add fields to an entity, with a migration."""
-    from app.cli.change_fields import add_field as run
-
-    run(name, fields, dry_run=dry_run, as_json=as_json)
-
-
-@cli.command("drop-field", no_args_is_help=True)
-def drop_field(
-    name: EntityName,
-    fields: Annotated[list[str], typer.Argument(help="The names of its fields.")],
-    dry_run: DryRun = False,
-    as_json: Json = False,
-) -> None:
-    """Take fields of an entity away, with a migration that drops their columns."""
-    from app.cli.change_fields import drop_field as run
-
-    run(name, fields, dry_run=dry_run, as_json=as_json)
-
-
-@cli.command()
-def routes(as_json: Json = False) -> None:
-    """List every route, who may call it, and how much one request may ask for."""
-    from app.cli.routes import run
-
-    run(as_json)
-
-
-@cli.command()
-def doctor(as_json: Json = False) -> None:
-    """Check settings, database, migrations, registries, docs and policies, and say what mends them."""
-    from app.cli.doctor import run
-
-    run(as_json)
+    try:
+        return cli(standalone_mode=False)
+    except typer.Abort:
+        raise KeyboardInterrupt from None
+    except Exception as error:
+        describe = getattr(error, "format_message", None)  # Typer's own have it
+        if describe is None:
+            raise
+        raise Fault("usage", describe(), next_step="app --help") from None

@@ -65,7 +65,7 @@ def _check_unused(project: Project, entity: Entity, own: Sequence[str]) -> None:
     others = {
         path.relative_to(ROOT).as_posix() for folder in ("app", "tests") for path in (ROOT / folder).rglob("*.py")
     }
-    others -= {*own, registries.API, registries.MODELS}
+    others -= {*own, registries.ADMIN, registries.API, registries.MODELS}
     users = [path for path in sorted(others) if _imports(ROOT / path, f"app.{entity.folder}")]
     if users:
         raise Fault("in_use", f"is imported by {', '.join(users)}: take it out there first", argument=entity.name)

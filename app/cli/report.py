@@ -7,9 +7,7 @@ the steps to take.
 import json
 import sys
 from collections.abc import Sequence
-from typing import Any
-
-import typer
+from typing import Any, TextIO
 
 
 class Fault(Exception):
@@ -33,9 +31,9 @@ def say(as_json: bool, text: str, *, next_steps: Sequence[str] = (), **document:
     if as_json:
         _print_json({"ok": True, **document, "next": list(next_steps)})
     else:
-        typer.echo(text)
+        _print(text)
         for number, step in enumerate(next_steps):
-            typer.echo(f"{'Next:' if number == 0 else '     '} {step}")
+            _print(f"{'Next:' if number == 0 else '     '} {step}")
 
 
 def say_fault(as_json: bool, fault: Fault) -> None:
@@ -45,8 +43,15 @@ def say_fault(as_json: bool, fault: Fault) -> None:
     else:
         next_step = f" Next: {fault.next_step}" if fault.next_step else ""
         where = f"{fault.argument}: " if fault.argument else ""
-        typer.echo(f"{where}{fault}{next_step}", err=True)
+        _print(f"{where}{fault}{next_step}", sys.stderr)
 
 
 def _print_json(document: dict[str, Any]) -> None:
-    sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
+    _print(json.dumps(document, indent=2, ensure_ascii=False))
+
+
+def _print(text: str, stream: TextIO | None = None) -> None:
+    """At once: a server that is read through a pipe says where it is when it is there."""
+    stream = stream or sys.stdout
+    stream.write(f"{text}\n")
+    stream.flush()

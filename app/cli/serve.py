@@ -6,10 +6,8 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from tempfile import TemporaryDirectory
 
-import typer
-
 from app.cli.migrate import migrated
-from app.cli.report import Fault
+from app.cli.report import Fault, say
 from app.core.config import Settings
 from app.core.environment import load_settings
 from app.core.metrics import SHARED_FOLDER
@@ -28,6 +26,7 @@ def run() -> None:
         workers=settings.web_concurrency,
         forwarded_allow_ips=settings.forwarded_allow_ips,
         drain_seconds=settings.drain_seconds,
+        keep_alive_seconds=settings.keep_alive_seconds,
     )
     with _shared_metrics(settings):
         serve(config)
@@ -64,10 +63,12 @@ def _say_where(settings: Settings) -> None:
     host = "localhost" if settings.host in ("127.0.0.1", "0.0.0.0", "::", "::1") else settings.host
     address = f"http://{host}:{settings.port}"
     docs = f"  Docs      {address}/docs\n" if settings.docs_enabled else ""
-    typer.echo(
+    admin = f"  Admin     {address}/admin/\n" if settings.admin_enabled else ""
+    say(
+        False,
         f"\n{settings.app_name} on {address}  ({settings.url.get_backend_name()}, {settings.environment})\n"
-        f"{docs}"
+        f"{docs}{admin}"
         f"  Try       curl -X POST {address}/api/v1/auth/register -H 'Content-Type: application/json' "
         '-d \'{"email": "you@example.com", "password": "correct horse"}\'\n'
-        "  Next      .venv/bin/app create-superuser --email you@example.com\n"
+        "  Next      .venv/bin/app create-superuser --email you@example.com\n",
     )

@@ -33,6 +33,9 @@ Event = Literal[
     "account_deleted",
     "api_key_made",
     "api_key_revoked",
+    "row_created",
+    "row_changed",
+    "row_deleted",
 ]
 
 MAX_USER_AGENT_LENGTH = 255

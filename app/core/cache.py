@@ -11,7 +11,7 @@ import asyncio
 import json
 from collections.abc import Awaitable, Callable, Sequence
 from hashlib import blake2b
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from fastapi import Depends, Request
 from pydantic_core import to_json
@@ -31,6 +31,7 @@ MAX_TTL_S = 86400  # versions are kept for as long
 MAX_PENDING = 10_000
 
 Load = Callable[[], Awaitable[Any]]
+Lookup = Literal["hit", "miss"]
 
 
 class Cache:
@@ -41,6 +42,7 @@ class Cache:
         self._loads = Loads()
         self._pending: dict[str, object] = {}  # groups that were changed, and have no new version yet
         self._catching_up: asyncio.Task[None] | None = None
+        self.count_lookup: Callable[[Lookup], None] = _nobody_counts
 
     async def get_or_load(
         self, caller: "Caller | None", of: Owned | Sequence[Owned], key: str, ttl_s: float, load: Load
@@ -82,6 +84,7 @@ class Cache:
             versions, value = await store.read(groups, whole)
         except RedisAway:
             return await load()
+        self.count_lookup("miss" if value is None else "hit")
         if value is not None:
             return value
         return await self._loads.once(store, Wanted(whole, tuple(groups), versions, ttl_s), load)
@@ -131,6 +134,10 @@ class Cache:
         if self._catching_up is not None:
             self._catching_up.cancel()
         await self.settle()
+
+
+def _nobody_counts(_: Lookup) -> None:
+    """A command or a worker, whom Prometheus does not ask."""
 
 
 def _store(settings: Settings, link: RedisLink | None) -> Store | None:

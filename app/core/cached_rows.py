@@ -51,11 +51,13 @@ async def remember_page(
     read: Reader, statement: AnySelect, *, count: bool, load: Callable[[Reader], Awaitable[Listed]]
 ) -> Listed:
     """The page that `load` gives for the statement."""
-    model = statement.column_descriptions[0]["entity"]
     seen_by: SeenBy | None = statement.get_execution_options().get(CALLER)
-    text = _text(statement, model) if seen_by is not None else None
-    groups = groups_of(seen_by.caller, [model]) if seen_by is not None and text else None
-    if seen_by is None or groups is None:
+    if seen_by is None:
+        return await load(read)
+    model = statement.column_descriptions[0]["entity"]
+    text = _text(statement, model)
+    groups = groups_of(seen_by.caller, [model]) if text else None
+    if groups is None:
         return await load(read)
     shape = _shape(model)
 

@@ -39,6 +39,10 @@ class UTCDateTime(TypeDecorator[datetime]):
             return value
         return value.replace(tzinfo=UTC)
 
+    def result_processor(self, dialect: Dialect, coltype: object) -> Any:
+        """None for what is right as it comes: of a page of rows each value would be looked at."""
+        return None if dialect.name == "postgresql" else super().result_processor(dialect, coltype)
+
 
 class ExactString(TypeDecorator[str]):
     """A string that equals only itself: no database's collation folds case or accents in it."""

@@ -25,11 +25,22 @@ LARGEST_POOL, SMALLEST_POOL = 10, 2
 
 List = Annotated[list[str], NoDecode]
 SecretList = Annotated[list[SecretStr], NoDecode]
+Sampler = Literal[
+    "always_on",
+    "always_off",
+    "traceidratio",
+    "parentbased_always_on",
+    "parentbased_always_off",
+    "parentbased_traceidratio",
+]
 SERVICE_SCHEMES = {
     "redis_url": ("redis", "rediss"),
     "celery_broker_url": ("amqp", "amqps", "redis", "rediss"),
     "smtp_url": ("smtp", "smtps"),
     "frontend_url": ("http", "https"),
+    "otel_exporter_otlp_endpoint": ("http", "https"),
+    "sentry_dsn": ("http", "https"),
+    "static_url": ("http", "https"),
 }
 LIMITS = "10/minute, or several: 10/minute,100/hour"
 
@@ -85,10 +96,10 @@ class Settings(BaseSettings):
     forwarded_allow_ips: str = Field("127.0.0.1", description="the proxies' addresses or networks: 10.0.0.0/8")
 
     rate_limit_enabled: bool = Field(True, description="true or false")
-    rate_limit_user: str = Field("600/minute", description=LIMITS)
-    rate_limit_auth: str = Field("60/minute", description=LIMITS)
-    login_limit_account: str = Field("5/minute,20/hour", description=LIMITS)
-    login_limit_address: str = Field("20/minute,100/hour", description=LIMITS)
+    rate_limit_user: str = Field("600/minute", validate_default=False, description=LIMITS)
+    rate_limit_auth: str = Field("60/minute", validate_default=False, description=LIMITS)
+    login_limit_account: str = Field("5/minute,20/hour", validate_default=False, description=LIMITS)
+    login_limit_address: str = Field("20/minute,100/hour", validate_default=False, description=LIMITS)
     redis_url: str = Field("", repr=False, description="redis://:password@host:6379/0, or rediss://")
 
     celery_broker_url: str = Field(
@@ -100,17 +111,33 @@ class Settings(BaseSettings):
     frontend_url: str = Field("", description="the website's address: https://app.example.com")
 
     docs_enabled: bool = Field(True, description="true or false")
+    admin_enabled: bool = Field(True, description="true or false")
+    static_url: str = Field("", description="the address of a CDN in front of /static: https://cdn.example.com")
     metrics_enabled: bool = Field(True, description="true or false")
 
     host: str = Field("127.0.0.1", description="an address to listen on: 127.0.0.1 or 0.0.0.0")
     port: int = Field(8000, ge=1, le=65535, description="a whole number from 1 to 65535")
     drain_seconds: int = Field(0, ge=0, le=300, description="a whole number from 0 to 300")
+    keep_alive_seconds: int = Field(5, ge=3, le=900, description="a whole number from 3 to 900")
     web_concurrency: int = Field(1, ge=1, le=256, description="a number of worker processes from 1 to 256")
 
     log_format: Literal["console", "json"] | None = Field(
         None, description="console or json; by default json in production, console elsewhere"
     )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="DEBUG, INFO, WARNING or ERROR")
+
+    otel_exporter_otlp_endpoint: str = Field("", description="the collector's address: http://collector:4318")
+    otel_exporter_otlp_headers: SecretStr = Field(SecretStr(""), description="name=value, with commas between")
+    otel_service_name: str = Field("", description="a name")
+    otel_traces_exporter: Literal["otlp", "none"] = Field("otlp", description="otlp or none")
+    otel_metrics_exporter: Literal["otlp", "none"] = Field("otlp", description="otlp or none")
+    otel_logs_exporter: Literal["otlp", "none"] = Field("otlp", description="otlp or none")
+    otel_traces_sampler: Sampler = Field(
+        "parentbased_always_on", description="parentbased_traceidratio, parentbased_always_on, always_off ..."
+    )
+    otel_traces_sampler_arg: float = Field(1, ge=0, le=1, description="a share from 0 to 1: 0.1 is one in ten")
+
+    sentry_dsn: str = Field("", repr=False, description="https://key@host/project, as Sentry shows it")
 
     @field_validator("allowed_origins", "allowed_hosts", "database_replica_urls", "secret_key_previous", mode="before")
     @classmethod
@@ -152,7 +179,7 @@ class Settings(BaseSettings):
         require_address(value, SERVICE_SCHEMES[str(info.field_name)])
         return value
 
-    @field_validator("frontend_url")
+    @field_validator("frontend_url", "otel_exporter_otlp_endpoint", "static_url")
     @classmethod
     def _without_slash(cls, value: str) -> str:
         return value.rstrip("/")

@@ -5,15 +5,15 @@ When Redis is away, this process counts for itself: more is let through than wit
 
 import time
 from collections.abc import Awaitable, Callable
-from itertools import islice
-from typing import Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
-from limits.aio.storage import MemoryStorage, RedisStorage
-
+from app.core.bounded import make_room
 from app.core.redis import RedisAway, RedisLink
 
+if TYPE_CHECKING:
+    from limits.aio.storage import RedisStorage
+
 T = TypeVar("T")
-Storage = MemoryStorage | RedisStorage
 
 MAX_KEYS = 100_000  # about 30 MB
 SWEEP_EVERY_S = 60.0
@@ -35,60 +35,74 @@ class Counters:
 
     async def add(self, key: str, window_s: int, amount: int = 1) -> Count:
         """The counter after adding, atomically; its window begins with the first that is added."""
-
-        async def count(storage: Storage) -> Count:
-            value = await storage.incr(key, window_s, amount)
-            if value == amount:  # the first: no need to ask
-                return Count(value, window_s)
-            return Count(value, max(await storage.get_expiry(key) - time.time(), 0))
-
-        return await self._ask(count)
+        shared = None if self._redis is None else await self._ask(lambda redis: _add(redis, key, window_s, amount))
+        return shared or self._memory.add(key, window_s, amount)
 
     async def take_back(self, key: str, window_s: int) -> None:
         if (await self.add(key, window_s, -1)).value < 0:  # its window ended meanwhile
             await self.clear(key)
 
     async def clear(self, key: str) -> None:
-        await self._ask(lambda storage: storage.clear(key))
+        await self._ask(lambda redis: redis.clear(key))
+        self._memory.forget([key])
 
-    async def _ask(self, question: Callable[[Storage], Awaitable[T]]) -> T:
-        if self._link is not None and (redis := self._redis) is not None:
-            try:
-                return await self._link.ask(lambda: question(redis))
-            except RedisAway:
-                pass
-        return await question(self._memory)
+    async def _ask(self, question: "Callable[[RedisStorage], Awaitable[T]]") -> T | None:
+        """None while Redis is away."""
+        if self._link is None or (redis := self._redis) is None:
+            return None
+        try:
+            return await self._link.ask(lambda: question(redis))
+        except RedisAway:
+            return None
 
 
-class Memory(MemoryStorage):
-    """The library's storage looks through all keys at every hit, and keeps as many as come; this one does neither."""
+async def _add(redis: "RedisStorage", key: str, window_s: int, amount: int) -> Count:
+    value = await redis.incr(key, window_s, amount)
+    if value == amount:  # the first: no need to ask
+        return Count(value, window_s)
+    return Count(value, max(await redis.get_expiry(key) - time.time(), 0))
 
-    _sweep_at = 0.0
 
-    async def incr(self, key: str, expiry: float, amount: int = 1) -> int:
-        await self.get(key)  # which forgets it, when its window is over
-        self._make_room()
-        self.storage[key] += amount
-        if self.storage[key] == amount:
-            self.expirations[key] = time.time() + expiry
-        return self.storage[key]
+class _Window:
+    __slots__ = ("ends_at", "value")
 
-    def _make_room(self) -> None:
-        now = time.time()
-        if now < self._sweep_at and len(self.storage) < MAX_KEYS:
+    def __init__(self, ends_at: float) -> None:
+        self.value = 0
+        self.ends_at = ends_at  # seconds of the monotonic clock
+
+
+class Memory:
+    """Counters of this process. (The library's own looks through all keys at every hit, and keeps as many as come.)"""
+
+    def __init__(self) -> None:
+        self.windows: dict[str, _Window] = {}
+        self._sweep_at = 0.0
+
+    def add(self, key: str, window_s: int, amount: int) -> Count:
+        now = time.monotonic()
+        window = self.windows.get(key)
+        if window is None or window.ends_at <= now:
+            self.windows.pop(key, None)  # it comes after those that are older
+            self._make_room(now)
+            window = self.windows[key] = _Window(now + window_s)
+        window.value += amount
+        return Count(window.value, window.ends_at - now)
+
+    def forget(self, keys: list[str]) -> None:
+        for key in keys:
+            self.windows.pop(key, None)
+
+    def _make_room(self, now: float) -> None:
+        if now < self._sweep_at and len(self.windows) < MAX_KEYS:
             return
         self._sweep_at = now + SWEEP_EVERY_S
-        self._forget([key for key, end in self.expirations.items() if end <= now])
-        if len(self.storage) >= MAX_KEYS:
-            self._forget(list(islice(self.storage, MAX_KEYS // 10)))  # the oldest
-
-    def _forget(self, keys: list[str]) -> None:
-        for key in keys:
-            self.storage.pop(key, None)
-            self.expirations.pop(key, None)
+        self.forget([key for key, window in self.windows.items() if window.ends_at <= now])
+        make_room(self.windows, MAX_KEYS)
 
 
-def _storage(link: RedisLink, prefix: str) -> RedisStorage:
+def _storage(link: RedisLink, prefix: str) -> "RedisStorage":
+    from limits.aio.storage import RedisStorage
+
     # The driver by its name: the library's own choice is another.
     pool: Any = link.pool
     return RedisStorage(f"async+{link.url}", implementation="redispy", key_prefix=prefix, connection_pool=pool)

@@ -4,14 +4,14 @@ Choosing a session is choosing a database: `DbSession` is a transaction on the p
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
-from types import SimpleNamespace
-from typing import Annotated, Any, TypeVar, cast
+from typing import Annotated, Any, cast
 
 from fastapi import Depends, Request
-from sqlalchemy import CursorResult, Delete, MetaData, Select, Update, func, select
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy import CursorResult, Delete, MetaData, Update, func, select
+from sqlalchemy.exc import DBAPIError, MultipleResultsFound
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 from sqlalchemy.orm import DeclarativeBase
 
@@ -20,13 +20,13 @@ from app.core.changes import Change, watched
 from app.core.columns import UTCDateTime
 from app.core.config import Settings
 from app.core.database_errors import is_lost, is_out_of_time
-from app.core.engines import make_engine
+from app.core.engines import make_engine, make_reads
 from app.core.identity_cache import IdentityCache
+from app.core.plans import AnySelect, Row
+from app.core.quick_reads import Reads
 from app.core.redis import RedisLink
 from app.core.replica_watch import Replica
 from app.core.replicas import Replicas
-
-T = TypeVar("T")
 
 # The largest value of an INTEGER column on PostgreSQL and MySQL; no row has a larger id.
 MAX_INTEGER = 2**31 - 1
@@ -40,9 +40,6 @@ def can_be_id(value: object, largest: int = MAX_INTEGER) -> bool:
 
 def utcnow() -> datetime:
     return datetime.now(UTC)
-
-
-AnySelect = Select[*tuple[Any, ...]]
 
 
 class Base(DeclarativeBase):
@@ -59,18 +56,15 @@ class Base(DeclarativeBase):
     __table_args__: Any = {"sqlite_autoincrement": True}  # an id is never given out twice
 
 
-class Row(SimpleNamespace):
-    """What a `ReadSession` gives: a row's columns as attributes, for reading only."""
-
-
 class Reader:
     """Reads without a transaction: each call sees what is committed at that moment (READ COMMITTED).
 
-    No BEGIN and ROLLBACK go over the wire, and a connection is held for the length of one call only.
+    No BEGIN and ROLLBACK go over the wire, and a connection is held for the length of one call only. A statement that
+    is built once for all requests takes what differs as `values`, by the names of its `bindparam`s: it costs less.
     """
 
-    def __init__(self, engine: AsyncEngine, cache: Cache) -> None:
-        self._engine = engine
+    def __init__(self, reads: Reads, cache: Cache) -> None:
+        self._reads = reads
         self.cache = cache
 
     @property
@@ -78,48 +72,37 @@ class Reader:
         """For what is to be remembered: a replica may not have yet what was just forgotten."""
         return self
 
-    async def all(self, statement: AnySelect) -> list[Row]:
-        def rows(result: CursorResult[Any]) -> list[Row]:
-            names = list(result.keys())
-            return [Row(**dict(zip(names, row, strict=True))) for row in result]
+    async def close(self) -> None:
+        await self._reads.close()
 
-        return await self._ask(statement, rows)
+    async def all(self, statement: AnySelect, /, **values: Any) -> list[Row]:
+        """A read whose connection is lost in the middle may be asked again, and is, once."""
+        try:
+            return await self._reads.rows(statement, values)
+        except DBAPIError as error:
+            if not is_lost(error):
+                raise
+        return await self._reads.rows(statement, values)
 
-    async def one(self, statement: AnySelect) -> Row | None:
+    async def one(self, statement: AnySelect, /, **values: Any) -> Row | None:
         """The only row, or None. Raises MultipleResultsFound where there are more."""
-
-        def row(result: CursorResult[Any]) -> Row | None:
-            found = result.mappings().one_or_none()
-            return None if found is None else Row(**found)
-
-        return await self._ask(statement, row)
+        rows = await self.all(statement, **values)
+        if len(rows) > 1:
+            raise MultipleResultsFound
+        return rows[0] if rows else None
 
     async def count(self, statement: AnySelect) -> int:
         """The number of rows that the statement would give."""
         rows = statement.order_by(None).subquery()
-        return await self._ask(select(func.count()).select_from(rows), lambda result: result.scalar_one())
-
-    async def _ask(self, statement: AnySelect, take: Callable[[CursorResult[Any]], T]) -> T:
-        """A read whose connection is lost in the middle may be asked again, and is, once."""
-        try:
-            return await ask(self._engine, statement, take)
-        except DBAPIError as error:
-            if not is_lost(error):
-                raise
-        return await ask(self._engine, statement, take)
-
-
-async def ask(engine: AsyncEngine, statement: AnySelect, take: Callable[[CursorResult[Any]], T]) -> T:
-    """What is taken from the statement's result while its connection is held."""
-    async with engine.connect() as connection:
-        return take(await connection.execute(statement))
+        (row,) = await self.all(select(func.count().label("rows")).select_from(rows))
+        return row.rows
 
 
 class ReplicaReader(Reader):
     """The reads of one request: on a replica that shows what its user has written, on the primary when none does."""
 
     def __init__(self, primary: Reader, replicas: Replicas, request: Request) -> None:
-        super().__init__(primary._engine, primary.cache)  # noqa: SLF001 - the same kind
+        super().__init__(primary._reads, primary.cache)  # noqa: SLF001 - the same kind
         self._primary = primary
         self._replicas = replicas
         self._request = request
@@ -129,21 +112,21 @@ class ReplicaReader(Reader):
     def primary(self) -> Reader:
         return self._primary
 
-    async def _ask(self, statement: AnySelect, take: Callable[[CursorResult[Any]], T]) -> T:
+    async def all(self, statement: AnySelect, /, **values: Any) -> list[Row]:
         # Only now: who is asking is not known before the dependencies have run.
         if self._replica is None or not self._replicas.watch.serves(self._replica):
             self._replica = await self._replicas.choose(getattr(self._request.state, "user_id", None))
         if self._replica is not None:
             try:
                 async with self._replica.reading():
-                    return await ask(self._replica.engine, statement, take)
+                    return await self._replica.reads.rows(statement, values)
             except (DBAPIError, OSError) as error:  # OSError: it does not answer, or lets nobody in
                 if isinstance(error, DBAPIError) and is_out_of_time(error):
                     raise  # nor would the primary have the time
                 if isinstance(error, OSError) or is_lost(error):
                     self._replicas.watch.note_failure(self._replica, error)
                 self._replica = None  # it may have to replay what the read was in the way of, or a migration
-        return await super()._ask(statement, take)
+        return await super().all(statement, **values)
 
 
 class Database:
@@ -161,8 +144,15 @@ class Database:
             self.engine, expire_on_commit=False, info=wake, sync_session_class=watched(self._hear)
         )
         self.read_engine = make_engine(settings, read_only=True)
-        self.read = Reader(self.read_engine, self.cache)
+        self.read = Reader(make_reads(self.read_engine, settings), self.cache)
         self.replicas = Replicas(settings, self.read_engine) if settings.database_replica_urls else None
+
+    @property
+    def engines(self) -> dict[str, AsyncEngine]:
+        """All of them, by what each is for."""
+        replicas = self.replicas.watch.replicas if self.replicas is not None else []
+        numbered = {f"replica-{number}": replica.engine for number, replica in enumerate(replicas, 1)}
+        return {"transactions": self.engine, "reads": self.read_engine, **numbered}
 
     async def _hear(self, changes: set[Change]) -> None:
         for listener in self.listeners:
@@ -174,7 +164,7 @@ class Database:
         if self.redis is not None:
             await self.redis.close()
         await self.engine.dispose()
-        await self.read_engine.dispose()
+        await self.read.close()
         if self.replicas is not None:
             await self.replicas.close()
 
@@ -185,15 +175,30 @@ async def rows_changed(db: AsyncSession, statement: Update | Delete) -> int:
     return cast("CursorResult[Any]", result).rowcount
 
 
-async def get_db(request: Request) -> AsyncIterator[AsyncSession]:
-    """A transaction: committed when the endpoint returns and before the answer is sent, rolled back when it raises."""
+@asynccontextmanager
+async def transaction(request: Request) -> AsyncGenerator[AsyncSession]:
+    """Committed at its end, rolled back when something raises."""
     database: Database = request.app.state.database
-    async with database.sessions() as session:
-        request.state.db = session
+    session = database.sessions()
+    try:
         yield session
-        await session.commit()
-        if database.replicas is not None:
-            await database.replicas.note_write(getattr(request.state, "user_id", None))
+        await session.commit()  # and its connection is given back: there is nothing left to close
+    except BaseException:
+        async with session:  # which is closed, also when the request is cancelled meanwhile
+            raise
+    if database.replicas is not None:
+        await database.replicas.note_write(getattr(request.state, "user_id", None))
+
+
+async def get_db(request: Request) -> AsyncSession:
+    """The transaction of the request: committed when the endpoint has returned and before the answer is sent.
+
+    The route opens and ends it (app/core/retries.py); a generator's way through FastAPI costs a twentieth of a write.
+    """
+    if not hasattr(request.state, "transaction"):
+        raise RuntimeError("DbSession: no transaction is open. Right: routes of app.core.routing.Router")
+    request.state.db = request.state.transaction  # where it is not, the request has not come so far (idempotency.py)
+    return request.state.db
 
 
 async def get_read_db(request: Request) -> Reader:

@@ -1,24 +1,15 @@
-"""The docs page: Swagger UI from the package's own files, so that it works offline and under a strict CSP."""
-
-import base64
-import re
-from hashlib import sha256
-from importlib.resources import files
+"""The docs pages: Swagger UI and ReDoc from files of our own, so that they work offline and under a strict CSP."""
 
 from fastapi import FastAPI, Request
-from fastapi.openapi.docs import get_swagger_ui_html
-from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, Response
+from fastapi.openapi.docs import get_redoc_html, get_swagger_ui_html
+from fastapi.responses import HTMLResponse, JSONResponse
 
-from app.core.errors import NotFound
+from app.core.pages import inline_hashes
 from app.core.policy import public
+from app.core.static_files import static_source, static_url
 
 OPENAPI_URL = "/openapi.json"
-ASSETS = {
-    "swagger-ui-bundle.js": "text/javascript",
-    "swagger-ui.css": "text/css",
-    "favicon-32x32.png": "image/png",
-}
-_INLINE_SCRIPT = re.compile(rb"<script>(.*?)</script>", re.DOTALL)
+ICON = "swagger/favicon-32x32.png"
 
 
 def add_docs(app: FastAPI) -> None:
@@ -30,32 +21,35 @@ def add_docs(app: FastAPI) -> None:
     @app.get("/docs", include_in_schema=False)
     @public
     async def docs(request: Request) -> HTMLResponse:
-        root = request.scope.get("root_path", "")
         page = get_swagger_ui_html(
-            openapi_url=f"{root}{OPENAPI_URL}",
+            openapi_url=f"{request.scope.get('root_path', '')}{OPENAPI_URL}",
             title=app.title,
-            swagger_js_url=f"{root}/docs/swagger-ui-bundle.js",
-            swagger_css_url=f"{root}/docs/swagger-ui.css",
-            swagger_favicon_url=f"{root}/docs/favicon-32x32.png",
+            swagger_js_url=static_url(request, "swagger/swagger-ui-bundle.js"),
+            swagger_css_url=static_url(request, "swagger/swagger-ui.css"),
+            swagger_favicon_url=static_url(request, ICON),
             swagger_ui_parameters={"persistAuthorization": True, "displayRequestDuration": True},
         )
-        page.headers["Content-Security-Policy"] = _policy(bytes(page.body))
-        return page
+        return _guarded(page, request)
 
-    @app.get("/docs/{name}", include_in_schema=False)
+    @app.get("/redoc", include_in_schema=False)
     @public
-    async def asset(name: str) -> Response:
-        if name not in ASSETS:
-            raise NotFound
-        path = files("fastapi_swagger") / "resources" / name
-        return FileResponse(str(path), media_type=ASSETS[name], headers={"Cache-Control": "public, max-age=86400"})
+    async def redoc(request: Request) -> HTMLResponse:
+        page = get_redoc_html(
+            openapi_url=f"{request.scope.get('root_path', '')}{OPENAPI_URL}",
+            title=app.title,
+            redoc_js_url=static_url(request, "app/redoc/redoc.standalone.js"),
+            redoc_favicon_url=static_url(request, ICON),
+            with_google_fonts=False,
+        )
+        return _guarded(page, request, "; worker-src blob:")  # its search runs in one
 
 
-def _policy(page: bytes) -> str:
-    """Only the page's own script runs: it is named by its hash (CSP Level 3)."""
-    hashes = (base64.b64encode(sha256(script).digest()).decode() for script in _INLINE_SCRIPT.findall(page))
-    scripts = " ".join(f"'sha256-{value}'" for value in hashes)
-    return (
-        f"default-src 'none'; connect-src 'self'; img-src 'self' data:; script-src 'self' {scripts}; "
-        "style-src 'self' 'unsafe-inline'; frame-ancestors 'none'"
+def _guarded(page: HTMLResponse, request: Request, more: str = "") -> HTMLResponse:
+    """Only the page's own scripts run; both libraries style what they show by themselves."""
+    files = static_source(request.app.state.settings)
+    page.headers["Content-Security-Policy"] = (
+        f"default-src 'none'; connect-src 'self'; img-src {files} data:; "
+        f"script-src {files} {inline_hashes(bytes(page.body), b'script')}; style-src {files} 'unsafe-inline'; "
+        f"base-uri 'none'; form-action 'none'; frame-ancestors 'none'{more}"
     )
+    return page

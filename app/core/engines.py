@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from app.core.config import Settings, SettingsError
 from app.core.database_url import is_behind_pgbouncer
 from app.core.pgbouncer import driver_options
+from app.core.quick_reads import Reads
 
 SQLITE_BUSY_TIMEOUT_MS = 30_000
 CONNECT_TIMEOUT_S = 5
@@ -43,6 +44,11 @@ def make_engine(settings: Settings, *, read_only: bool = False) -> AsyncEngine:
         # SQLite has one writer at a time. Waiting for the pool's one connection is fair and wakes at once;
         # waiting for the file's lock is neither.
         options |= {"pool_size": 1, "pool_timeout": SQLITE_BUSY_TIMEOUT_MS / 1000}
+    if backend == "sqlite":
+        from app.core.sqlite_driver import Driver
+
+        # What is open when a connection comes back is rolled back below; there is nothing else to reset.
+        options |= {"module": Driver(), "pool_reset_on_return": None}
     try:
         engine = create_async_engine(settings.url, **options)
     except ModuleNotFoundError as error:
@@ -55,6 +61,19 @@ def make_engine(settings: Settings, *, read_only: bool = False) -> AsyncEngine:
     else:
         _leave_out_what_is_lost(engine, backend)
     return engine
+
+
+def make_reads(engine: AsyncEngine, settings: Settings) -> Reads:
+    """How an engine that is for reading only is asked. (Each is imported where its database is used.)"""
+    if engine.dialect.name == "sqlite":
+        from app.core.quick_sqlite import QuickSQLite
+
+        return QuickSQLite(engine, POOL_RECYCLE_S)
+    if engine.dialect.name == "postgresql" and not is_behind_pgbouncer(settings.database_url):
+        from app.core.quick_postgresql import QuickPostgreSQL
+
+        return QuickPostgreSQL(engine, settings.pool_size, POOL_TIMEOUT_S)
+    return Reads(engine)
 
 
 def _connect_args(settings: Settings, *, read_only: bool) -> dict[str, Any]:

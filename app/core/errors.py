@@ -17,6 +17,7 @@ from app.core.database_errors import describe, is_passing
 logger = logging.getLogger("app.errors")
 
 RETRY_AFTER_S = 1
+RETRY_AFTER = {"Retry-After": {"description": "Seconds to wait", "schema": {"type": "integer"}}}
 
 # A field's name in an error is the client's own text; this much of it is enough to find it.
 MAX_NAME_LENGTH = 64
@@ -28,6 +29,7 @@ class AppError(HTTPException):
     status: ClassVar[int] = 500
     default: ClassVar[str] = "Internal Server Error"
     default_headers: ClassVar[Mapping[str, str] | None] = None
+    documented_headers: ClassVar[Mapping[str, Any] | None] = None
 
     def __init__(self, detail: Any = None) -> None:
         super().__init__(self.status, detail or self.default, dict(self.default_headers or {}))
@@ -42,6 +44,7 @@ class Unauthorized(AppError):
     status = 401
     default = "Not authenticated"
     default_headers = {"WWW-Authenticate": "Bearer"}  # RFC 6750, section 3
+    documented_headers = {"WWW-Authenticate": {"description": "Bearer", "schema": {"type": "string"}}}
 
 
 class Forbidden(AppError):
@@ -78,6 +81,7 @@ class ContentTooLarge(AppError):
 class TooManyRequests(AppError):
     status = 429
     default = "Too many requests, try again later"
+    documented_headers = RETRY_AFTER
 
     def __init__(self, retry_after: int, detail: Any = None) -> None:
         super().__init__(detail)
@@ -88,6 +92,7 @@ class Unavailable(AppError):
     status = 503
     default = "Temporarily unavailable, try again"
     default_headers = {"Retry-After": str(RETRY_AFTER_S)}
+    documented_headers = RETRY_AFTER
 
 
 class Invalid(AppError):
@@ -101,10 +106,11 @@ class Invalid(AppError):
 
 
 def documented(*errors: type[AppError]) -> dict[int | str, dict[str, Any]]:
-    """The errors as OpenAPI's responses."""
-    schema = {"type": "object", "properties": {"detail": {"type": "string"}}, "required": ["detail"]}
+    """The errors as OpenAPI's responses; app/core/openapi.py has the schema."""
+    schema = {"$ref": "#/components/schemas/HTTPError"}
     return {
         error.status: {"description": error.default, "content": {"application/json": {"schema": schema}}}
+        | ({"headers": error.documented_headers} if error.documented_headers else {})
         for error in errors
     }
 

@@ -30,7 +30,9 @@ class Precondition:
 
 
 async def _precondition(
-    if_match: Annotated[str | None, Header(description="The row's ETag: 412 when it has changed since")] = None,
+    if_match: Annotated[
+        str | None, Header(alias="If-Match", description="The row's ETag: 412 when it has changed since")
+    ] = None,
 ) -> Precondition:
     return Precondition(if_match)
 

@@ -6,7 +6,7 @@ https://datatracker.ietf.org/doc/draft-ietf-httpapi-idempotency-key-header/
 """
 
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from datetime import datetime
 from hashlib import sha256
 from typing import Any, TypeVar
@@ -20,6 +20,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from app.core.columns import ExactString, LongText
 from app.core.database import Base, Reader, utcnow
 from app.core.errors import Invalid
+from app.core.retries import Handler
 
 HEADER = "idempotency-key"
 _KEY = re.compile(r"[\x21-\x7e]{1,255}")
@@ -32,7 +33,6 @@ PARAMETER = {
     "schema": {"type": "string", "minLength": 1, "maxLength": 255},
 }
 
-Handler = Callable[[Request], Awaitable[Response]]
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 

@@ -9,6 +9,7 @@ from datetime import datetime
 from hashlib import sha256
 from typing import Any, NamedTuple
 
+from app.core.bounded import make_room
 from app.core.changes import Change
 
 MAX_REMEMBERED = 10_000  # about 10 MB; then the oldest go
@@ -43,9 +44,7 @@ class IdentityCache:
             return  # something was changed meanwhile
         key = _hash(token)
         self._entries.pop(key, None)
-        if len(self._entries) >= MAX_REMEMBERED:
-            for oldest in list(self._entries)[: MAX_REMEMBERED // 10]:
-                del self._entries[oldest]
+        make_room(self._entries, MAX_REMEMBERED)
         self._entries[key] = _Entry(identity, lookup.until, expires_at)
 
     def hear(self, changes: set[Change]) -> None:

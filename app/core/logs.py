@@ -6,7 +6,7 @@ import time
 import traceback
 from contextvars import ContextVar
 from types import TracebackType
-from typing import Any, TextIO
+from typing import Any
 
 from app.core.config import Settings
 from app.core.database_errors import describe
@@ -25,17 +25,27 @@ QUIET = (
     "celery.worker.strategy",
 )
 
-_STANDARD = {*vars(logging.makeLogRecord({})), "message", "asctime", "color_message"}
+_ours: list[logging.Handler] = []  # made for some settings; those that are made for others take their place
+
+STANDARD = {*vars(logging.makeLogRecord({})), "message", "asctime", "color_message"}
 
 
-class _Handler(logging.StreamHandler[TextIO]):
-    """The application's own; one made for other settings takes its place."""
-
-
-class _RequestId(logging.Filter):
+class RequestId(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
         if identifier := request_id.get():
             record.request_id = identifier
+        return True
+
+
+class TraceId(logging.Filter):
+    """Only where requests are traced."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        from opentelemetry.trace import format_trace_id, get_current_span
+
+        context = get_current_span().get_span_context()
+        if context.is_valid:
+            record.trace_id = format_trace_id(context.trace_id)
         return True
 
 
@@ -44,7 +54,7 @@ class ConsoleFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         clock = time.strftime("%H:%M:%S", time.localtime(record.created))
-        extra = " ".join(f"{name}={value}" for name, value in vars(record).items() if name not in _STANDARD)
+        extra = " ".join(f"{name}={value}" for name, value in vars(record).items() if name not in STANDARD)
         line = f"{clock}.{int(record.msecs):03} {record.levelname:<7} {record.getMessage()}"
         lines = [f"{line}  {extra}" if extra else line]
         if record.exc_info:
@@ -58,8 +68,10 @@ class ConsoleFormatter(logging.Formatter):
 def format_exception(exc_info: tuple[type[BaseException], BaseException, TracebackType | None]) -> str:
     """A traceback whose last lines hold no value that was stored or sent."""
     parts: list[str] = []
+    seen: set[int] = set()  # `raise error from error` is its own cause
     error: BaseException | None = exc_info[1]
-    while error is not None:
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
         frames = "".join(traceback.format_tb(error.__traceback__))
         parts.append(f"Traceback (most recent call last):\n{frames}{describe(error)}")
         error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
@@ -68,14 +80,21 @@ def format_exception(exc_info: tuple[type[BaseException], BaseException, Traceba
 
 def configure_logging(settings: Settings) -> None:
     """Sends every logger's lines, the server's too, to standard error in one form."""
-    handler = _Handler(sys.stderr)
+    handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_json_formatter() if settings.logs_as_json else ConsoleFormatter())
-    handler.addFilter(_RequestId())
+    handler.addFilter(RequestId())
+    if settings.otel_exporter_otlp_endpoint:
+        handler.addFilter(TraceId())
     root = logging.getLogger()
-    for old in root.handlers[:]:
-        if isinstance(old, _Handler):
-            root.removeHandler(old)
-    root.addHandler(handler)
+    while _ours:
+        root.removeHandler(_ours.pop())
+    _ours.append(handler)
+    if settings.sentry_dsn:
+        from app.core.sentry import reporting_errors
+
+        _ours.append(reporting_errors(settings))
+    for one in _ours:
+        root.addHandler(one)
     root.setLevel(settings.log_level)
     for name in ("uvicorn", "uvicorn.error", "uvicorn.access"):
         logger = logging.getLogger(name)

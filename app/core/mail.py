@@ -2,7 +2,6 @@
 
 import logging
 import ssl
-from email.headerregistry import Address
 from email.message import EmailMessage
 from email.utils import format_datetime, parseaddr
 from functools import cache
@@ -17,6 +16,8 @@ from app.core.jobs.task import FailedForGood, Job
 from app.core.migrations import ROOT
 
 if TYPE_CHECKING:
+    from email.headerregistry import Address
+
     from jinja2 import Environment
 
 logger = logging.getLogger("app.mail")
@@ -62,8 +63,10 @@ def _compose(job: Job, to: str, subject: str, template: str, values: dict[str, A
     return message
 
 
-def _address(email: str) -> Address:
+def _address(email: str) -> "Address":
     """Servers know a domain by its ASCII form (RFC 5891). Raises ValueError for what is no address."""
+    from email.headerregistry import Address  # with its parser, a hundredth of a start
+
     from email_validator import validate_email
 
     known = validate_email(email, check_deliverability=False)

@@ -1,52 +1,138 @@
-"""Counts and times of requests for Prometheus, by route template: a raw path would be a label without bound."""
+"""Counts and times for Prometheus, by route template: a raw path would be a label without bound."""
 
+import asyncio
 import os
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager, suppress
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
 
+from sqlalchemy.pool import QueuePool
 from starlette.types import Scope
 
 if TYPE_CHECKING:
-    from prometheus_client import Histogram
+    from opentelemetry import metrics as otel
+    from prometheus_client.registry import Collector
+
+    from app.core.database import Database
+    from app.core.instruments import Instruments
 
 SHARED_FOLDER = "PROMETHEUS_MULTIPROC_DIR"  # prometheus_client's: where several processes of one server count
 UNKNOWN_ROUTE = "(none)"
-BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+NOTE_POOLS_S = 5.0
 
 
 class RequestMetrics:
-    @cached_property
-    def _durations(self) -> "Histogram":
-        # Made with the first request's figures, after its answer: the import would be 2 % of a start.
-        from prometheus_client import CollectorRegistry, Histogram
+    """What a process counts of its requests; in SHARED_FOLDER, beside its server's other processes."""
 
-        return Histogram(
-            "http_request_duration_seconds",
-            "Time from the request's head to the answer's end.",
-            ["method", "route", "status"],
-            buckets=BUCKETS_S,
-            registry=CollectorRegistry(),
-        )
+    @cached_property
+    def _counted(self) -> "Instruments":
+        # Made with the first request's figures, after its answer: the import would be 2 % of a start.
+        from app.core.instruments import Instruments
+
+        return Instruments()
+
+    # FastAPI's own of OpenTelemetry, where its metrics are sent.
+    otel_durations: "otel.Histogram | None" = None
 
     def observe(self, scope: Scope, status: int, seconds: float) -> None:
-        self._durations.labels(_method(scope), route_template(scope), status).observe(seconds)
+        self._counted.durations.labels(_method(scope), route_template(scope), status).observe(seconds)
+        # It measures what it traces; the others are measured with it here, so that the figures are those of all.
+        if self.otel_durations is not None and scope.get("fastapi.telemetry") is None:
+            self.otel_durations.record(seconds, _otel_attributes(scope, status))
 
-    def exposition(self) -> tuple[bytes, str]:
-        """The text for Prometheus, and its content type."""
+    def refused(self, limit: str) -> None:
+        """A limit's 429; by the limit, never by whom it was for."""
+        self._counted.refusals.labels(limit).inc()
+
+    def login_failed(self, step: Literal["password", "second_factor"]) -> None:
+        """Not by the reason: it would tell whether an address has an account."""
+        self._counted.login_failures.labels(step).inc()
+
+    def looked_up(self, result: Literal["hit", "miss"]) -> None:
+        self._counted.cache_lookups.labels(result).inc()
+
+    def note_pools(self, database: "Database") -> None:
+        for name, engine in database.engines.items():
+            pool = engine.pool
+            assert isinstance(pool, QueuePool)
+            self._counted.pool_in_use.labels(name).set(pool.checkedout())
+            self._counted.pool_max.labels(name).set(pool.size())
+
+    def exposition(self, found: "Collector") -> tuple[bytes, str]:
+        """The text for Prometheus, and its content type; with what was found elsewhere than in the processes."""
         from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
         from prometheus_client.multiprocess import MultiProcessCollector
 
-        if SHARED_FOLDER not in os.environ:
-            return generate_latest(self._durations), CONTENT_TYPE_LATEST
-        registry = CollectorRegistry()
-        MultiProcessCollector(registry)
-        return generate_latest(registry), CONTENT_TYPE_LATEST
+        if SHARED_FOLDER in os.environ:
+            counted = CollectorRegistry()
+            _forget_the_dead(Path(os.environ[SHARED_FOLDER]))
+            MultiProcessCollector(counted)
+        else:
+            counted = self._counted.registry
+        asked = CollectorRegistry()
+        asked.register(found)
+        return generate_latest(counted) + generate_latest(asked), CONTENT_TYPE_LATEST
+
+
+@asynccontextmanager
+async def noting_pools(metrics: RequestMetrics, database: "Database") -> AsyncGenerator[None]:
+    """Where several processes count together, any of them is asked, and only each one knows its own pools."""
+    if SHARED_FOLDER not in os.environ:
+        yield
+        return
+
+    async def note() -> None:
+        while True:
+            metrics.note_pools(database)
+            await asyncio.sleep(NOTE_POOLS_S)
+
+    noting = asyncio.create_task(note(), name="pools")
+    try:
+        yield
+    finally:
+        noting.cancel()
+        with suppress(asyncio.CancelledError):
+            await noting
+
+
+def _forget_the_dead(folder: Path) -> None:
+    """What processes have at this moment ends with them, also when they were killed; what they counted does not."""
+    for file in folder.glob("gauge_live*_*.db"):
+        if not _is_alive(int(file.stem.rpartition("_")[2])):
+            file.unlink(missing_ok=True)
+
+
+def _is_alive(pid: int) -> bool:
+    with suppress(ProcessLookupError, PermissionError):  # it is another user's by now: none of this server's
+        os.kill(pid, 0)
+        return True
+    return False
 
 
 def route_template(scope: Scope) -> str:
     """`/api/v1/items/{item_id}`. FastAPI keeps it in a private place; a test holds it there."""
+    if template := scope.get("route_template"):
+        return template
     context: Any = scope.get("fastapi", {}).get("effective_route_context")
     return getattr(context or scope.get("route"), "path", UNKNOWN_ROUTE)
+
+
+def _otel_attributes(scope: Scope, status: int) -> dict[str, str | int]:
+    """As OpenTelemetry's conventions have them, and FastAPI."""
+    method = _method(scope)
+    fields: dict[str, str | int] = {
+        "url.scheme": scope.get("scheme", "http"),
+        "http.request.method": "_OTHER" if method == "OTHER" else method,
+        "network.protocol.version": scope.get("http_version", "1.1"),
+        "http.response.status_code": status,
+    }
+    if (route := route_template(scope)) != UNKNOWN_ROUTE:
+        fields["http.route"] = route
+    if status >= 500:
+        fields["error.type"] = str(status)
+    return fields
 
 
 def _method(scope: Scope) -> str:

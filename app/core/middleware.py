@@ -9,14 +9,14 @@ from collections.abc import Sequence
 
 from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.core.config import Settings
 from app.core.errors import AppError, ContentTooLarge, RequestTimeout, render
 from app.core.logs import request_id
-from app.core.metrics import RequestMetrics
+from app.core.metrics import RequestMetrics, route_template
 from app.core.quota import POLICY_HEADER, STATE_HEADER
 from app.core.rate_limit import rate_limit_headers
 
@@ -24,6 +24,8 @@ logger = logging.getLogger("app.access")
 
 MAX_BODY_BYTES = 1024 * 1024
 BODY_TIMEOUT_S = 30.0  # 35 KB a second for the largest
+# They make no link and no redirect, and who asks them (Prometheus, a balancer, a probe) asks by address.
+FOR_ANY_HOST = frozenset({"/health/live", "/health/ready", "/metrics"})
 SAFE_REQUEST_ID = re.compile(r"[A-Za-z0-9-]{1,64}")
 EXPOSED_HEADERS = [
     "ETag",
@@ -81,15 +83,15 @@ class Requests:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                headers = MutableHeaders(scope=message)
-                headers.append("X-Request-ID", identifier)
-                headers.update(rate_limit_headers(scope))
+                own = {"x-request-id": identifier, **rate_limit_headers(scope)}
+                added = [(name.lower().encode(), value.encode()) for name, value in own.items()]
+                message["headers"] = [*message["headers"], *added]
             await send(message)
 
         try:
             await self.app(scope, receive, send_with_id)
         except Exception:
-            logger.exception("unhandled error")
+            logger.exception("unhandled error", extra={"route": route_template(scope), **_user(scope)})
             if status:
                 raise  # the answer has begun: only cutting the connection tells the client
             await render(AppError())(scope, receive, send_with_id)
@@ -101,12 +103,17 @@ class Requests:
 
 
 def _log(scope: Scope, status: int, seconds: float) -> None:
+    if not logger.isEnabledFor(logging.INFO):
+        return
     # The path as it came over the wire: decoded, it could hold a line break. No query: it may hold a secret.
     path = scope.get("raw_path", b"").partition(b"?")[0].decode("ascii", "replace")
-    fields = {"status": status, "duration_ms": round(seconds * 1000, 1)}
-    if (user_id := scope.get("state", {}).get("user_id")) is not None:
-        fields["user_id"] = user_id
+    fields = {"status": status, "duration_ms": round(seconds * 1000, 1), **_user(scope)}
     logger.info("%s %s", scope["method"], path, extra=fields)
+
+
+def _user(scope: Scope) -> dict[str, int]:
+    user_id = scope.get("state", {}).get("user_id")
+    return {} if user_id is None else {"user_id": user_id}
 
 
 def _one_line(send: Send) -> Send:
@@ -127,7 +134,7 @@ class SecurityHeaders:
 
     def __init__(self, app: ASGIApp, *, https: bool) -> None:
         self.app = app
-        self.headers = {
+        headers = {
             "Cache-Control": "no-store",
             "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
             "Cross-Origin-Opener-Policy": "same-origin",
@@ -137,14 +144,15 @@ class SecurityHeaders:
             "X-Frame-Options": "DENY",
         }
         if https:
-            self.headers["Strict-Transport-Security"] = "max-age=31536000; includeSubDomains"
+            headers["Strict-Transport-Security"] = "max-age=31536000; includeSubDomains"
+        self.headers = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                for name, value in self.headers.items():
-                    headers.setdefault(name, value)
+                sent = message["headers"]
+                names = {name for name, _ in sent}
+                message["headers"] = [*sent, *(header for header in self.headers if header[0] not in names)]
             await send(message)
 
         await self.app(scope, receive, send_with_headers if scope["type"] == "http" else send)
@@ -159,7 +167,11 @@ class AllowedHosts:
         self.suffixes = tuple(host[1:].lower() for host in hosts if host.startswith("*"))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] in ("http", "websocket") and not self._is_allowed(Headers(scope=scope).get("host", "")):
+        if (
+            scope["type"] in ("http", "websocket")
+            and not self._is_allowed(Headers(scope=scope).get("host", ""))
+            and scope["path"] not in FOR_ANY_HOST
+        ):
             await render(HTTPException(400, "Unknown host"))(scope, receive, send)
             return
         await self.app(scope, receive, send)
@@ -176,7 +188,7 @@ class BodyLimit:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
+        if scope["type"] != "http" or _has_no_body(scope):
             await self.app(scope, receive, send)
             return
         announced = Headers(scope=scope).get("content-length", "0")
@@ -204,3 +216,10 @@ class BodyLimit:
             return message
 
         await self.app(scope, receive_limited, send)
+
+
+def _has_no_body(scope: Scope) -> bool:
+    """Whether there is none for sure (RFC 9112, 6.3)."""
+    if scope["method"] != "GET" or scope["http_version"] != "1.1":
+        return False
+    return not any(name in (b"content-length", b"transfer-encoding") for name, _ in scope["headers"])

@@ -8,15 +8,17 @@ A model with `public_read = True` may be viewed by everybody; one without an own
 
 import re
 from datetime import datetime
+from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar
 
-from sqlalchemy import ForeignKey, Select, false, select
+from sqlalchemy import ForeignKey, Index, Select, Table, bindparam, false, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.core.cached_rows import CALLER, SeenBy, remember_row
 from app.core.database import Reader, Row, can_be_id, utcnow
 from app.core.errors import Forbidden, Invalid, NotFound
+from app.core.first_pages import note_visible
 
 
 def _created_at(context: Any) -> datetime:
@@ -48,7 +50,14 @@ class Entity(Guarded):
 
 
 class Owned(BelongsToUser, Entity):
-    """The columns of an entity that belongs to a user."""
+    """The columns of an entity that belongs to a user, and the index in which a list of them finds its next page."""
+
+    user_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), sort_order=-1)
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        table: Table = cls.__table__  # ty: ignore[missing-attribute]
+        Index(f"idx_{table.name}_user_id", table.c.user_id, table.c.id)
 
 
 class Caller(Protocol):
@@ -63,14 +72,19 @@ Model = TypeVar("Model", bound=Guarded)
 
 def visible_to(caller: Caller | None, model: type[Model]) -> Select[Model]:
     """The rows that the caller may see; None is whoever has not signed in."""
-    statement = select(model)
+    statement, owner_id = select(model), None
     if not model.public_read:
         if caller is not None and caller.is_superuser:
+            note_visible(statement, model, None)
             return statement
         if caller is None or not issubclass(model, BelongsToUser):
             return statement.where(false())
-        statement = statement.where(model.user_id == caller.id)
-    return statement.execution_options(**{CALLER: SeenBy(caller)}) if model.cached_for else statement
+        owner_id = caller.id
+        statement = statement.where(model.user_id == owner_id)
+    if model.cached_for:
+        statement = statement.execution_options(**{CALLER: SeenBy(caller)})
+    note_visible(statement, model, owner_id)
+    return statement
 
 
 async def read_row(read: Reader, model: type[Guarded], row_id: Any, caller: Caller | None, **parent: Any) -> Row:
@@ -82,7 +96,7 @@ async def read_row(read: Reader, model: type[Guarded], row_id: Any, caller: Call
     """
 
     async def load(read: Reader) -> Row:
-        row = await read.one(_by_id(model, row_id, parent)) if _can_be(row_id, parent) else None
+        row = await read.one(_by_id(model, *parent), id=row_id, **parent) if _can_be(row_id, parent) else None
         if row is None:
             raise _not_found(model)
         return _readable(model, caller, row)
@@ -103,8 +117,8 @@ async def lock_row(db: AsyncSession, model: type[Model], row_id: Any, caller: Ca
         NotFound: there is none.
         Forbidden: it is another's.
     """
-    statement = _by_id(model, row_id, parent).with_for_update()
-    row = (await db.scalars(statement)).one_or_none() if _can_be(row_id, parent) else None
+    values = {"id": row_id, **parent}
+    row = (await db.scalars(_locked(model, *parent), values)).one_or_none() if _can_be(row_id, parent) else None
     if row is None:
         raise _not_found(model)
     require_owner(caller, row)
@@ -131,9 +145,16 @@ async def require_visible(db: AsyncSession, caller: Caller, model: type[Guarded]
                 raise Invalid("body", field, f"{_words(model.__name__)} not found", "reference")
 
 
-def _by_id(model: type[Model], row_id: Any, parent: dict[str, Any]) -> Select[Model]:
-    statement = select(model).where(model.id == row_id)
-    return statement.where(*(getattr(model, name) == value for name, value in parent.items()))
+# Built once for each entity: a tenth of what a read costs is in building its statement.
+@cache
+def _by_id(model: type[Model], *parents: str) -> Select[Model]:
+    columns = [getattr(model, name) for name in ("id", *parents)]
+    return select(model).where(*(column == bindparam(column.key) for column in columns))
+
+
+@cache
+def _locked(model: type[Model], *parents: str) -> Select[Model]:
+    return _by_id(model, *parents).with_for_update()
 
 
 def _can_be(row_id: Any, parent: dict[str, Any]) -> bool:

@@ -8,8 +8,9 @@ import json
 from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
-from functools import cache
+from functools import cache, lru_cache
 from typing import Annotated, Any, ClassVar, NamedTuple
+from urllib.parse import urlencode
 
 from fastapi import Depends, Request, Response
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
@@ -21,9 +22,11 @@ from app.core.cached_rows import Listed, remember_page
 from app.core.columns import ExactDecimal
 from app.core.database import MAX_BIG_INTEGER, MAX_INTEGER, AnySelect, Reader, Row
 from app.core.errors import Invalid
+from app.core.first_pages import first_page
 from app.core.schemas import UtcDatetime
 
 MAX_LIMIT = 100
+_PLACE = ("skip", "cursor")  # where a page begins
 MAX_CURSOR_LENGTH = 6000  # a thousand code points in base64; servers take a URL of 8 KB
 
 
@@ -76,28 +79,40 @@ class Pager:
             Invalid: an unknown field in `sort`, a `cursor` of another list, `q` where nothing is searched.
         """
         model = statement.column_descriptions[0]["entity"]
-        statement = statement.where(*_filters(model, query))
-        everything, keys = statement, _keys(model, query)
-        if query.cursor is not None:
-            statement = statement.where(_after(keys, query))
-        order = [term for key in keys for term in _order(key)]
-        page = statement.order_by(*order).offset(query.skip or None).limit(query.limit + 1)
-
-        async def load(read: Reader) -> Listed:
-            total = await read.count(everything) if query.count else None
-            rows = await read.all(page)
-            return Listed(rows[: query.limit], len(rows) > query.limit, total)
-
-        listed = await remember_page(read, page, count=query.count, load=load)
+        keys = _keys(model, type(query), query.sort)
+        is_first = query.cursor is None and query.q is None and not query.skip and not query.count
+        built = first_page(statement, _filters(query), _order(keys), query.limit + 1) if is_first else None
+        if built is not None and not model.cached_for:
+            page, values = built
+            rows = await read.all(page, **values)
+            listed = Listed(rows[: query.limit], len(rows) > query.limit, None)
+        else:
+            listed = await self._fetch(read, statement, query, keys)
         if listed.total is not None:
             self._response.headers["X-Total-Count"] = str(listed.total)
         if listed.has_more:
             self._link_next(keys, listed.rows[-1])
         return listed.rows
 
+    async def _fetch(self, read: Reader, statement: AnySelect, query: ListQuery, keys: tuple[Key, ...]) -> Listed:
+        model = statement.column_descriptions[0]["entity"]
+        everything = statement = statement.where(*_conditions(model, query))
+        if query.cursor is not None:
+            statement = statement.where(_after(keys, query))
+        page = statement.order_by(*_order(keys)).limit(query.limit + 1)
+        if query.skip:
+            page = page.offset(query.skip)
+
+        async def load(read: Reader) -> Listed:
+            total = await read.count(everything) if query.count else None
+            rows = await read.all(page)
+            return Listed(rows[: query.limit], len(rows) > query.limit, total)
+
+        return await remember_page(read, page, count=query.count, load=load)
+
     def _link_next(self, keys: Sequence[Key], last: Row) -> None:
-        url = self._request.url.remove_query_params("skip")
-        url = url.include_query_params(cursor=_encode(keys, last))
+        asked = [(name, value) for name, value in self._request.query_params.multi_items() if name not in _PLACE]
+        url = self._request.url.replace(query=urlencode([*asked, ("cursor", _encode(keys, last))]))
         self._response.headers["Link"] = f'<{url}>; rel="next"'
 
 
@@ -108,19 +123,28 @@ async def _pager(request: Request, response: Response) -> Pager:
 Page = Annotated[Pager, Depends(_pager)]
 
 
-def _filters(model: Any, query: ListQuery) -> list[ColumnElement[bool]]:
-    names = type(query).model_fields.keys() - ListQuery.model_fields.keys() - set(query.filtered_by_the_endpoint)
-    filters = [getattr(model, name) == value for name in sorted(names) if (value := getattr(query, name)) is not None]
+def _filters(query: ListQuery) -> dict[str, Any]:
+    return {name: value for name in _filtered(type(query)) if (value := getattr(query, name)) is not None}
+
+
+def _conditions(model: Any, query: ListQuery) -> list[ColumnElement[bool]]:
+    conditions = [getattr(model, name) == value for name, value in _filters(query).items()]
     if query.q is not None:
         if not query.searchable:
             raise Invalid("query", "q", "This list has no text to search")
-        filters.append(or_(*(getattr(model, name).icontains(query.q, autoescape=True) for name in query.searchable)))
-    return filters
+        conditions.append(or_(*(getattr(model, name).icontains(query.q, autoescape=True) for name in query.searchable)))
+    return conditions
 
 
-def _keys(model: Any, query: ListQuery) -> list[Key]:
+@cache
+def _filtered(query: type[ListQuery]) -> list[str]:
+    return sorted(query.model_fields.keys() - ListQuery.model_fields.keys() - set(query.filtered_by_the_endpoint))
+
+
+@lru_cache(maxsize=1000)
+def _keys(model: Any, query: type[ListQuery], sort: str | None) -> tuple[Key, ...]:
     """The order that was asked for, made total by the id."""
-    terms = query.sort.split(",") if query.sort else []
+    terms = sort.split(",") if sort else []
     names = [term.strip().removeprefix("-") for term in terms]
     unknown = [name for name in names if name not in query.sortable]
     if unknown or len(set(names)) != len(names):
@@ -130,10 +154,15 @@ def _keys(model: Any, query: ListQuery) -> list[Key]:
     ]
     if "id" not in names:
         keys.append(Key("id", model.id, keys[-1].descending if keys else False))
-    return keys
+    return tuple(keys)
 
 
-def _order(key: Key) -> list[ColumnElement[Any]]:
+@lru_cache(maxsize=1000)
+def _order(keys: tuple[Key, ...]) -> tuple[ColumnElement[Any], ...]:
+    return tuple(term for key in keys for term in _terms(key))
+
+
+def _terms(key: Key) -> list[ColumnElement[Any]]:
     direction = key.column.desc() if key.descending else key.column.asc()
     # Databases disagree where NULL sorts; here it is last.
     return [key.column.is_(None), direction] if _nullable(key) else [direction]

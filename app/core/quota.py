@@ -6,20 +6,27 @@ https://datatracker.ietf.org/doc/draft-ietf-httpapi-ratelimit-headers/
 from collections.abc import Sequence
 from functools import lru_cache
 from math import floor
-from typing import NamedTuple
-
-from limits import RateLimitItem, parse_many
+from typing import TYPE_CHECKING, NamedTuple
 
 from app.core.counters import Count, Counters
 
+if TYPE_CHECKING:
+    from limits import RateLimitItem
+
 POLICY_HEADER, STATE_HEADER = "RateLimit-Policy", "RateLimit"
+
+
+class Limit(NamedTuple):
+    amount: int
+    window_s: int
+    per: str  # the window as answers name it: `hour`, `5minute`
 
 
 class Spent(NamedTuple):
     """A limit, and what is counted against it."""
 
     name: str
-    limit: RateLimitItem
+    limit: Limit
     key: str
     count: Count
 
@@ -34,15 +41,22 @@ class Spent(NamedTuple):
 
 
 @lru_cache
-def parse_limits(text: str) -> tuple[RateLimitItem, ...]:
+def parse_limits(text: str) -> tuple[Limit, ...]:
     """The limits that the text names, the one with the shortest window first. Raises ValueError."""
+    from limits import parse_many  # 2 % of a start
+
     try:
-        limits = sorted(parse_many(text), key=RateLimitItem.get_expiry)
+        parsed = parse_many(text)
     except ValueError:
         raise ValueError("not a limit") from None
-    if any(limit.amount < 1 for limit in limits):
+    if any(one.amount < 1 for one in parsed):
         raise ValueError("a limit that lets nobody through")
-    return tuple(limits)
+    limits = [Limit(one.amount, one.get_expiry(), _window_of(one)) for one in parsed]
+    return tuple(sorted(limits, key=lambda limit: limit.window_s))
+
+
+def _window_of(parsed: "RateLimitItem") -> str:
+    return f"{parsed.multiples if parsed.multiples > 1 else ''}{parsed.GRANULARITY.name}"
 
 
 async def spend(counters: Counters, name: str, limits: str, who: str) -> list[Spent]:
@@ -50,26 +64,25 @@ async def spend(counters: Counters, name: str, limits: str, who: str) -> list[Sp
     spent = []
     for limit in parse_limits(limits):
         counter = key(name, limit, who)
-        spent.append(Spent(name, limit, counter, await counters.add(counter, limit.get_expiry())))
+        spent.append(Spent(name, limit, counter, await counters.add(counter, limit.window_s)))
         if spent[-1].is_over:
             break
     return spent
 
 
-def key(name: str, limit: RateLimitItem, who: str) -> str:
-    return limit.key_for(name, who)
+def key(name: str, limit: Limit, who: str) -> str:
+    return f"{name}/{who}/{limit.amount}/{limit.per}"
 
 
 def headers(spent: Sequence[Spent]) -> dict[str, str]:
     """What a client may do in which window, and what is left of it."""
-    policies = [f'"{_policy(one)}";q={one.limit.amount};w={one.limit.get_expiry()}' for one in spent]
-    states = [f'"{_policy(one)}";r={_left(one)};t={one.retry_after_s}' for one in spent]
+    policies = [f"{_policy(one.name, one.limit)};q={one.limit.amount};w={one.limit.window_s}" for one in spent]
+    states = [f"{_policy(one.name, one.limit)};r={_left(one)};t={one.retry_after_s}" for one in spent]
     return {POLICY_HEADER: ", ".join(policies), STATE_HEADER: ", ".join(states)} if spent else {}
 
 
-def _policy(one: Spent) -> str:
-    multiples = one.limit.multiples if one.limit.multiples > 1 else ""
-    return f"{one.name.rpartition('.')[2]}-per-{multiples}{one.limit.GRANULARITY.name}"
+def _policy(name: str, limit: Limit) -> str:
+    return f'"{name.rpartition(".")[2]}-per-{limit.per}"'
 
 
 def _left(one: Spent) -> int:

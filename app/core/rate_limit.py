@@ -18,6 +18,10 @@ from app.core.errors import TooManyRequests
 from app.core.quota import Spent, headers, parse_limits, spend
 from app.core.redis import RedisLink
 
+Counted = dict[tuple[str, str, str], list[Spent]]  # of one request, by name, limits and caller
+
+COUNTED = "rate_limits"  # its place in the request's state
+
 
 class RateLimit:
     """So many requests of one caller to the endpoint that it stands at; each endpoint is counted by itself.
@@ -52,23 +56,28 @@ class RateLimit:
 
 
 async def enforce(request: Request, name: str, limits: str, caller: str) -> None:
-    """Count this request against the limits; the answer's headers will tell what is left.
+    """Count this request against the limits, once however often it is asked; the answer's headers tell what is left.
 
     Raises:
         TooManyRequests: nothing is.
     """
     if not request.app.state.settings.rate_limit_enabled:
         return
-    spent = await spend(request.app.state.counters, name, limits, caller)
-    request.state.rate_limits = [*getattr(request.state, "rate_limits", []), *spent]
+    if not hasattr(request.state, COUNTED):
+        request.state.rate_limits = {}
+    counted: Counted = request.state.rate_limits
+    if (name, limits, caller) in counted:  # its transaction is run again, or two dependencies ask
+        return
+    spent = counted[name, limits, caller] = await spend(request.app.state.counters, name, limits, caller)
     if spent[-1].is_over:
+        request.app.state.metrics.refused(name)
         raise TooManyRequests(spent[-1].retry_after_s)
 
 
 def rate_limit_headers(scope: Scope) -> dict[str, str]:
     """The headers of an answer, whatever its status, to a request that was counted."""
-    spent: list[Spent] = scope.get("state", {}).get("rate_limits", [])
-    return headers(spent)
+    counted: Counted = scope.get("state", {}).get(COUNTED, {})
+    return headers([one for spent in counted.values() for one in spent])
 
 
 def rate_limits_of(dependant: Dependant) -> Iterator[RateLimit]:

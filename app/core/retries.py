@@ -10,6 +10,7 @@ from fastapi import Request
 from fastapi.responses import Response
 from sqlalchemy.exc import DBAPIError
 
+from app.core.database import transaction
 from app.core.database_errors import describe, is_conflict
 
 logger = logging.getLogger("app.retries")
@@ -31,9 +32,9 @@ async def retried(handle: Handler, request: Request) -> Response:
     """
     for number in range(RETRIES + 1):
         try:
-            # FastAPI ends the dependencies of scope "function" with this stack. Its own outlives the handler, so that a
-            # commit would fail outside, and a second run would share the first one's transaction.
-            async with AsyncExitStack() as stack:
+            # FastAPI ends the dependencies of scope "function" with this stack. Its own outlives the handler, and what
+            # they do at their end would come after the commit.
+            async with transaction(request) as request.state.transaction, AsyncExitStack() as stack:
                 request.scope["fastapi_function_astack"] = stack
                 return await handle(request)
         except DBAPIError as error:

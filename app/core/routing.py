@@ -8,10 +8,12 @@ from collections.abc import Callable
 from typing import Any
 
 from fastapi import APIRouter, Request
+from fastapi.dependencies.models import Dependant
 from fastapi.responses import Response
 from fastapi.routing import APIRoute
 
 from app.core import idempotency
+from app.core.database import get_db
 from app.core.errors import (
     AppError,
     BadRequest,
@@ -28,7 +30,7 @@ from app.core.errors import (
 from app.core.etag import etag_of
 from app.core.policy import is_declared, is_public
 from app.core.rate_limit import rate_limits_of
-from app.core.retries import retried
+from app.core.retries import Handler, retried
 from app.core.schemas import RowSchema
 from app.core.strict_json import StrictRequest
 
@@ -51,19 +53,29 @@ class Route(APIRoute):
         is_row = isinstance(self.response_model, type) and issubclass(self.response_model, RowSchema)
         answers_a_row = is_row and may_be_stored  # no later GET gives the bytes that showed a secret
         takes_key = "POST" in (self.methods or ()) and may_be_stored
+        run = retried if _has_transaction(self.dependant) else _once
 
         async def strict(request: Request) -> Response:
             request = StrictRequest(request.scope, request.receive)
             request.check_query()
             if takes_key and idempotency.HEADER in request.headers:
-                response = await retried(lambda request: idempotency.answer_once(handle, request), request)
+                response = await run(lambda request: idempotency.answer_once(handle, request), request)
             else:
-                response = await retried(handle, request)
+                response = await run(handle, request)
             if answers_a_row and response.status_code < 300:
                 response.headers["ETag"] = etag_of(bytes(response.body))
             return response
 
         return strict
+
+
+def _has_transaction(dependant: Dependant) -> bool:
+    return dependant.call is get_db or any(map(_has_transaction, dependant.dependencies))
+
+
+async def _once(handle: Handler, request: Request) -> Response:
+    """For a route that only reads: there is nothing that a database would have rolled back."""
+    return await handle(request)
 
 
 def _errors(path: str, endpoint: Callable[..., Any], options: dict[str, Any]) -> dict[int | str, dict[str, Any]]:

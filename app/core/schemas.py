@@ -47,7 +47,13 @@ def unchanged() -> Any:
     return Field(default_factory=lambda: None)
 
 
-class RowSchema(BaseModel):
+class AnswerSchema(BaseModel):
+    """An answer. A field with a default is always in it, and the API's document says so to those who read it."""
+
+    model_config = ConfigDict(json_schema_serialization_defaults_required=True)
+
+
+class RowSchema(AnswerSchema):
     """An answer that is one row; a route that gives one carries its ETag."""
 
     model_config = ConfigDict(from_attributes=True)

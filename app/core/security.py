@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
-from typing import Any
+from typing import Any, Literal
 from uuid import UUID
 
 import bcrypt
@@ -25,6 +25,8 @@ _BCRYPT = re.compile(r"\$2[aby]\$\d\d\$[./A-Za-z0-9]{53}")
 _BCRYPT_MAX_BYTES = 72
 
 ACCESS = "access"
+ADMIN = "admin"  # the admin's cookie: no bearer token, and no bearer token is one
+Kind = Literal["access", "admin"]
 
 
 def hash_password(password: str, rounds: int) -> str:
@@ -73,7 +75,7 @@ class AccessToken:
     expires_at: datetime
 
 
-def create_access_token(subject: str, session_id: UUID, now: datetime, settings: Settings) -> str:
+def create_access_token(subject: str, session_id: UUID, now: datetime, settings: Settings, kind: Kind = ACCESS) -> str:
     """A signed JWT that names an account (`sub`, its email) and a session (`sid`)."""
     from joserfc import jwt  # imports cryptography: 0.2 s of a start that may never need it
 
@@ -86,12 +88,12 @@ def create_access_token(subject: str, session_id: UUID, now: datetime, settings:
         "jti": secrets.token_hex(16),
         "iat": int(now.timestamp()),
         "exp": int(expires.timestamp()),
-        "typ": ACCESS,
+        "typ": kind,
     }
     return jwt.encode({"alg": settings.algorithm, "typ": "JWT"}, claims, _key(settings.secret))
 
 
-def read_access_token(token: str, settings: Settings) -> AccessToken:
+def read_access_token(token: str, settings: Settings, kind: Kind = ACCESS) -> AccessToken:
     """What a token says, its signature, expiry, issuer, audience and type checked.
 
     Raises:
@@ -101,7 +103,7 @@ def read_access_token(token: str, settings: Settings) -> AccessToken:
 
     try:
         claims = _verified(token, settings)
-        _claims_registry(settings.app_name).validate(claims)
+        _claims_registry(settings.app_name, kind).validate(claims)
         return AccessToken(claims["sub"], UUID(claims["sid"]), datetime.fromtimestamp(claims["exp"], UTC))
     except (JoseError, ValueError, OverflowError, TypeError, AttributeError, RecursionError):
         raise Unauthorized("Invalid or expired token") from None
@@ -126,7 +128,7 @@ def _key(secret: str) -> Any:
 
 
 @lru_cache(maxsize=4)
-def _claims_registry(app_name: str) -> Any:
+def _claims_registry(app_name: str, kind: Kind) -> Any:
     from joserfc.jwt import JWTClaimsRegistry
 
     class Registry(JWTClaimsRegistry):
@@ -141,5 +143,5 @@ def _claims_registry(app_name: str) -> Any:
         jti={"essential": True},
         iat={"essential": True},
         exp={"essential": True},
-        typ={"essential": True, "value": ACCESS},
+        typ={"essential": True, "value": kind},
     )

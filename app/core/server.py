@@ -20,7 +20,7 @@ from types import FrameType
 from uvicorn import Config, Server
 from uvicorn.supervisors import multiprocess
 
-from app.core.protocol import DRAINING, KEEP_ALIVE_S, LimitedProtocol
+from app.core.protocol import DRAINING, LimitedProtocol
 
 SHUTDOWN_TIMEOUT_S = 30
 STARTUP_FAILURE = 3  # the exit code that uvicorn gives it
@@ -114,13 +114,13 @@ def serve(config: ServerConfig) -> None:
         sys.exit(STARTUP_FAILURE)
 
 
-def make_config(app: str, *, drain_seconds: int, **options: object) -> ServerConfig:
+def make_config(app: str, *, drain_seconds: int, keep_alive_seconds: int, **options: object) -> ServerConfig:
     config = ServerConfig(
         app,
         http=LimitedProtocol,
         server_header=False,
         log_config=None,
-        timeout_keep_alive=KEEP_ALIVE_S,
+        timeout_keep_alive=keep_alive_seconds,
         timeout_graceful_shutdown=SHUTDOWN_TIMEOUT_S,
         timeout_worker_healthcheck=WORKER_ANSWERS_S,
         **options,  # ty: ignore[invalid-argument-type]

@@ -1,7 +1,6 @@
 """The addresses of a broker and of a mail server, and whom mails are from: checked at the start, not at first use."""
 
 import asyncio
-from email.policy import default
 from urllib.parse import urlsplit
 
 PORTS = {"redis": 6379, "rediss": 6379, "amqp": 5672, "amqps": 5671}
@@ -38,6 +37,8 @@ async def answers(url: str) -> bool:
 
 def is_sender(value: str) -> bool:
     """Whether it is one address, with a name or without, as a From header has it (RFC 5322, 3.6.2)."""
+    from email.policy import default  # with its parser, a hundredth of a start
+
     try:
         addresses = default.header_factory("From", value).addresses
     except (ValueError, IndexError, AttributeError):

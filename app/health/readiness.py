@@ -6,6 +6,7 @@ take all of them.
 """
 
 import asyncio
+import logging
 import time
 from collections.abc import Awaitable, Callable
 from typing import Literal
@@ -15,8 +16,12 @@ from sqlalchemy.pool import QueuePool
 
 from app.core.config import Settings
 from app.core.database import Database
+from app.core.database_errors import describe
+from app.core.looks import SharedLook
 from app.core.migrations import is_behind
 from app.core.service_url import answers
+
+logger = logging.getLogger("app.readiness")
 
 CACHE_S = 1.0
 TIMEOUT_S = 2.0
@@ -40,25 +45,21 @@ class Readiness:
     def __init__(self, database: Database, settings: Settings) -> None:
         self._database = database
         self._services = {"redis": settings.redis_url, "broker": settings.celery_broker_url}
-        self._look: asyncio.Task[Ready] | None = None
-        self._fresh_until = 0.0
-
-    async def look(self) -> Ready:
-        if self._look is None or (self._look.done() and time.monotonic() >= self._fresh_until):
-            self._look = asyncio.create_task(self._ask(), name="readiness")
-        return await asyncio.shield(self._look)  # whoever asked first may go away
+        self._reasons: dict[str, str] = {}
+        self._away: set[str] = set()
+        self.look = SharedLook("readiness", CACHE_S, self._ask)
 
     async def _ask(self) -> Ready:
         services = {name: url for name, url in self._services.items() if url}
-        asking = asyncio.gather(*(_timed(_ask_service, url) for url in services.values()))
+        asking = asyncio.gather(*(self._timed(name, _ask_service, url) for name, url in services.items()))
         database, others = await asyncio.gather(self._ask_database(), asking)
-        self._fresh_until = time.monotonic() + CACHE_S
         checks = database | dict(zip(services, others, strict=True))
+        self._tell({name for name, check in checks.items() if check.state == "away"})
         return Ready(status=_status(checks), checks=checks)
 
     async def _ask_database(self) -> dict[str, Check]:
         """One query tells both."""
-        found = await _timed(self._migrations)
+        found = await self._timed("database", self._migrations)
         if found.state in ("ok", "behind"):
             return {"database": Check(state="ok", ms=found.ms), "migrations": found}
         if found.state == "away" and _is_taken(self._database):
@@ -67,6 +68,24 @@ class Readiness:
 
     async def _migrations(self) -> State:
         return "behind" if await is_behind(self._database) else "ok"
+
+    async def _timed(self, name: str, ask: Callable[..., Awaitable[State]], *arguments: str) -> Check:
+        started = time.perf_counter()
+        self._reasons.pop(name, None)
+        try:
+            async with asyncio.timeout(TIMEOUT_S):
+                state = await ask(*arguments)
+        except Exception as error:  # noqa: BLE001 - whatever a driver raises; which is it is nobody's business out there
+            state, self._reasons[name] = "away", describe(error)
+        return Check(state=state, ms=round((time.perf_counter() - started) * 1000, 1))
+
+    def _tell(self, away: set[str]) -> None:
+        """The log, once when one goes and once when it is back."""
+        for name in sorted(away - self._away):
+            logger.error("%s is away", name, extra={"error": self._reasons.get(name, "it does not answer")})
+        for name in sorted(self._away - away):
+            logger.warning("%s is back", name)
+        self._away = away
 
 
 def _is_taken(database: Database) -> bool:
@@ -77,16 +96,6 @@ def _is_taken(database: Database) -> bool:
 
 async def _ask_service(url: str) -> State:
     return "ok" if await answers(url) else "away"
-
-
-async def _timed(ask: Callable[..., Awaitable[State]], *arguments: str) -> Check:
-    started = time.perf_counter()
-    try:
-        async with asyncio.timeout(TIMEOUT_S):
-            state = await ask(*arguments)
-    except Exception:  # noqa: BLE001 - whatever a driver raises; which is it is nobody's business out there
-        state = "away"
-    return Check(state=state, ms=round((time.perf_counter() - started) * 1000, 1))
 
 
 def _status(checks: dict[str, Check]) -> Literal["ok", "degraded", "unavailable"]:

@@ -3,19 +3,20 @@
 from typing import Literal
 
 from fastapi import Request, Response
-from pydantic import BaseModel
 
 from app.core.config import AppSettings
 from app.core.errors import NotFound
+from app.core.metrics import RequestMetrics
 from app.core.policy import public
 from app.core.protocol import DRAINING
 from app.core.routing import Router
+from app.core.schemas import AnswerSchema
 from app.health.readiness import Ready
 
 router = Router(tags=["health"])
 
 
-class Live(BaseModel):
+class Live(AnswerSchema):
     status: Literal["ok"] = "ok"
 
 
@@ -45,8 +46,10 @@ async def ready(request: Request, response: Response) -> Ready:
 @router.get("/metrics", include_in_schema=False)
 @public
 async def metrics(request: Request, settings: AppSettings) -> Response:
-    """Counts and durations for Prometheus."""
+    """What this process, and those beside it, have counted, for Prometheus."""
     if not settings.metrics_enabled:
         raise NotFound
-    text, media_type = request.app.state.metrics.exposition()
+    counted: RequestMetrics = request.app.state.metrics
+    counted.note_pools(request.app.state.database)
+    text, media_type = counted.exposition(await request.app.state.backlog.look())
     return Response(text, media_type=media_type)

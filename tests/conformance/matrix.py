@@ -182,7 +182,10 @@ async def check_list(world: World, operation: Operation) -> None:
     can_create = ("POST", operation.path) in world.operations
     if can_create:
         await world.row(operation.path, owner, collection)
-    for query in ("", *([f"?user_id={owner.id}"] if world.takes(operation, "user_id") else [])):
+    queries = ["?", *([f"?user_id={owner.id}&"] if world.takes(operation, "user_id") else [])]
+    if world.takes(operation, "count"):  # which is not a page that was built before
+        queries += [f"{query}count=true" for query in queries]
+    for query in queries:
         seen = await other.http.get(f"{collection}{query}")
         leaked = [row for row in seen.json() if row["user_id"] == owner.id] if seen.is_success else []
         assert not leaked, f"{operation}{query} shows another's rows"

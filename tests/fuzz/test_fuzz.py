@@ -17,6 +17,7 @@ CASES = 600
 
 
 @pytest.mark.whole_project
+@pytest.mark.usefixtures("unmeasured")
 def test_drawn_requests_are_answered_as_the_document_says(backend: str, tmp_path: Path) -> None:
     report = fuzz(backend, tmp_path, CASES)
     print(f"{backend}: {report}")

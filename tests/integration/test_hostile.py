@@ -5,7 +5,7 @@ tests/hostile_values.py.
 
 On SQLite `make check` tries every value in each field of each JSON body and form, in each parameter of each path and
 query, and in each header. Every run tries a sample of them there on each database: one in SHARE, others for each place
-and database.
+and database; and bodies and forms that are none.
 
 What a schema refuses it refuses before any database is asked: the samples are for what comes further.
 """
@@ -66,6 +66,7 @@ async def test_hostile_values(world: World, backend: str, operation: Operation) 
 
 
 @pytest.mark.whole_project
+@pytest.mark.usefixtures("unmeasured")
 @on_sqlite_only
 @every_operation
 async def test_every_hostile_value_in_every_place(world: World, operation: Operation) -> None:
@@ -101,6 +102,7 @@ async def test_a_value_that_fells_an_endpoint_is_found_behind_those_that_a_schem
     await try_all(World(other), operation, lambda _values, _place: values[1:])
 
 
+@on_sqlite_only  # none of them is asked of a database
 @every_operation
 async def test_hostile_bodies(world: World, operation: Operation) -> None:
     actor = await factories.superuser(world.app)
@@ -114,6 +116,7 @@ async def test_hostile_bodies(world: World, operation: Operation) -> None:
             assert "detail" in response.json()
 
 
+@on_sqlite_only
 @pytest.mark.parametrize(
     "form",
     [
@@ -151,6 +154,7 @@ async def test_hostile_headers(world: World, backend: str) -> None:
 
 
 @pytest.mark.whole_project
+@pytest.mark.usefixtures("unmeasured")
 @on_sqlite_only
 async def test_every_hostile_value_in_every_header(world: World) -> None:
     await try_headers(world, VALUES)

@@ -2,12 +2,21 @@
 
 import base64
 import json
-from typing import Any
+from typing import Annotated, Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from fastapi import FastAPI, Query
 from httpx2 import AsyncClient
 
+from app.auth.dependencies import CurrentUser
+from app.core.database import ReadSession
+from app.core.ownership import visible_to
+from app.core.pagination import Page
+from app.core.routing import Router
+from app.examples.models import ExampleItem
+from app.examples.schemas import ExampleItemQuery, ExampleItemResponse
+from app.main import create_app
 from tests import factories
 from tests.factories import Actor
 
@@ -172,3 +181,24 @@ async def test_a_forged_cursor_is_422(user: Actor, moment: object) -> None:
 async def test_a_list_without_text_says_so(user: Actor) -> None:
     response = await user.http.get("/api/v1/auth/sessions?q=phone")
     assert response.json()["detail"][0]["msg"] == "This list has no text to search"
+
+
+async def test_an_endpoint_may_narrow_a_list(app: FastAPI, user: Actor, items: list[dict[str, Any]]) -> None:
+    router = Router(prefix="/narrowed")
+
+    @router.get("/last", response_model=list[ExampleItemResponse])
+    async def last(
+        query: Annotated[ExampleItemQuery, Query()], user: CurrentUser, read: ReadSession, page: Page
+    ) -> Any:
+        return await page.fetch(read, visible_to(user, ExampleItem).where(ExampleItem.id >= items[-2]["id"]), query)
+
+    other = create_app(app.state.settings)
+    other.include_router(router)
+    client = factories.client(other, user.token)
+    try:
+        assert (await client.get("/api/v1/items")).json() == items  # what is built for it is for it alone
+        for _ in range(3):
+            assert (await client.get("/narrowed/last")).json() == items[-2:]
+            assert (await client.get("/narrowed/last?limit=1")).json() == items[-2:-1]
+    finally:
+        await other.state.database.close()

@@ -191,6 +191,6 @@ async def test_the_right_password_there_forgets_the_wrong_ones(app: FastAPI, use
 async def test_no_address_stands_among_the_counters(app: FastAPI, user: Actor) -> None:
     guarded = throttled(app)
     await sign_in(factories.client(guarded), user.email)
-    keys = guarded.state.counters._memory.storage
+    keys = guarded.state.counters._memory.windows
     assert keys
     assert user.email not in str(keys)

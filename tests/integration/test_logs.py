@@ -17,7 +17,6 @@ from app.core.database_errors import describe
 from app.core.logs import configure_logging
 from app.core.policy import public
 from app.core.routing import Router
-from app.main import create_app
 from tests import factories
 from tests.factories import PASSWORD
 
@@ -59,18 +58,8 @@ async def chain(secret: str, db: DbSession) -> None:
 @pytest.fixture
 async def broken(app: FastAPI) -> AsyncGenerator[Callable[..., FastAPI]]:
     """Builds the application with other settings, and with endpoints that fail on values that no log may hold."""
-    built: list[FastAPI] = []
-
-    def build(**values: Any) -> FastAPI:
-        other = create_app(app.state.settings.model_copy(update=values))
-        other.state.hasher = app.state.hasher
-        other.include_router(router)
-        built.append(other)
-        return other
-
-    yield build
-    for other in built:
-        await other.state.database.close()
+    async with factories.building(app, router) as build:
+        yield build
 
 
 async def test_a_request_is_one_json_line_with_its_id_and_user(broken: Callable[..., FastAPI], capsys: Output) -> None:

@@ -77,6 +77,37 @@ async def test_before_its_migrations_and_without_its_database_it_does_not_serve(
         assert "top-secret" not in (await client.get("/health/ready")).text
 
 
+async def test_what_goes_away_is_in_the_log_once_and_when_it_is_back(
+    empty_database: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(readiness, "CACHE_S", 0)
+    await to_thread.run_sync(upgrade, factories.settings(database_url=empty_database))
+
+    async def gone(_: str) -> bool:
+        raise ConnectionRefusedError("nobody is there")
+
+    async def there(_: str) -> bool:
+        return True
+
+    async with serving(empty_database, celery_broker_url="amqp://guest:top-secret@127.0.0.1:1") as (_, client):
+        caplog.clear()
+        for answers in (gone, gone, there, there, gone):
+            monkeypatch.setattr(readiness, "answers", answers)
+            await client.get("/health/ready")
+    said = [record for record in caplog.records if record.name == "app.readiness"]
+    assert [record.getMessage() for record in said] == ["broker is away", "broker is back", "broker is away"]
+    assert "nobody is there" in vars(said[0])["error"]
+
+
+async def test_the_first_page_says_no_more_than_it_knows(empty_database: str) -> None:
+    nowhere = f"postgresql://nobody:top-secret@127.0.0.1:{free_port()}/none"
+    async with serving(nowhere, environment="development") as (_, client):
+        page = (await client.get("/")).text
+    assert "away: the log of the server says why" in page
+    assert "unknown<" in page
+    assert "unknown:" not in page
+
+
 async def test_whoever_has_every_connection_in_use_is_busy_and_not_away(
     empty_database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -5,13 +5,14 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 from httpx2 import AsyncClient
 from sqlalchemy import func, insert, select, text, update
 from sqlalchemy.exc import DBAPIError
 
 from app.auth.dependencies import CurrentUser
 from app.auth.models import User
+from app.core.config import Settings
 from app.core.database import DbSession
 from app.core.routing import Router
 from app.examples.models import ExampleItem
@@ -26,8 +27,8 @@ async def count(app: FastAPI, model: Any) -> int:
     return await app.state.database.read.count(select(model))
 
 
-def extended(app: FastAPI, router: Router) -> FastAPI:
-    other = create_app(app.state.settings)
+def extended(app: FastAPI, router: APIRouter, settings: Settings | None = None) -> FastAPI:
+    other = create_app(settings or app.state.settings)
     other.state.database, other.state.hasher = app.state.database, app.state.hasher
     other.include_router(router)
     return other
@@ -133,6 +134,38 @@ async def test_who_is_always_the_victim_hears_to_come_again(app: FastAPI, backen
     assert (answer.status_code, answer.headers["Retry-After"]) == (503, "1")
     assert len(runs) == 1 + 3
     assert await count(app, ExampleItem) == 0
+
+
+async def test_a_request_that_is_run_again_is_counted_once(app: FastAPI, backend: str, user: Actor) -> None:
+    if backend == "sqlite":
+        return
+    runs = []
+    router = Router()
+
+    @router.post("/victim-once", status_code=201)
+    async def victim_once(_: CurrentUser, db: DbSession) -> None:
+        runs.append(1)
+        if len(runs) == 1:
+            await db.execute(text(CONFLICT[backend]))
+
+    limits = app.state.settings.model_copy(update={"rate_limit_enabled": True, "rate_limit_user": "5/hour"})
+    answer = await factories.client(extended(app, router, limits), user.token).post("/victim-once")
+    assert (answer.status_code, len(runs)) == (201, 2)
+    assert answer.headers["RateLimit-Policy"] == '"user-per-hour";q=5;w=3600'
+    assert answer.headers["RateLimit"].startswith('"user-per-hour";r=4;')
+
+
+async def test_without_a_transaction_that_is_committed_there_is_no_session(app: FastAPI, user: Actor) -> None:
+    """A route of FastAPI's own would answer as if it had written."""
+
+    router = APIRouter()
+
+    @router.post("/not-the-houses")
+    async def write(caller: CurrentUser, db: DbSession) -> None:
+        db.add(ExampleItem(user_id=caller.id, title="never"))
+
+    answer = await factories.client(extended(app, router), user.token).post("/not-the-houses")
+    assert answer.status_code == 500
 
 
 async def test_an_endpoint_that_raises_leaves_nothing_behind(app: FastAPI, user: Actor) -> None:

@@ -20,6 +20,21 @@ REDIS_BACK = kept_by(
 
 STORAGE = [
     Defence(
+        "a quick read has its own statement's values",
+        "app/core/plans.py",
+        "extracted_parameters=key.bindparams if key else None, ",
+        "",
+        kept_by("integration/test_quick_reads test_statements_of_one_form_keep_their_own_values"),
+    ),
+    Defence(
+        "a read that is given up ends in the server",
+        "app/core/quick_postgresql.py",
+        "await greenlet_spawn(connection.invalidate)",
+        "connection.invalidate()",
+        kept_by("integration/test_quick_reads test_a_read_that_is_given_up_ends_in_the_server"),
+        backend="postgresql",
+    ),
+    Defence(
         "a lost connection is not handed out",
         ENGINES,
         "            raise DisconnectionError",
@@ -106,8 +121,8 @@ STORAGE = [
     Defence(
         "the commit is before the answer",
         DATABASE,
-        'Depends(get_db, scope="function")',
-        "Depends(get_db)",
+        "await session.commit()  # and",
+        "asyncio.ensure_future(session.commit())  # and",
         kept_by("integration/test_transactions test_a_commit_that_fails_is_not_heard_as_success"),
     ),
     Defence(

@@ -4,7 +4,7 @@ import grimp
 import pytest
 
 SHARED = {"dependencies", "models", "schemas"}
-NOT_FEATURES = {"api", "cli", "core", "main", "models", "tasks", "worker"}
+NOT_FEATURES = {"admin", "api", "cli", "core", "main", "models", "tasks", "worker"}
 
 
 @pytest.fixture(scope="module")

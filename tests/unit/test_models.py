@@ -44,7 +44,7 @@ def test_a_table_has_its_columns_in_order(model: type[Base], columns: dict[str, 
 def test_the_indexes_have_their_names() -> None:
     indexes = {index.name: index for table in Base.metadata.tables.values() for index in table.indexes}
     assert indexes["idx_users_email"].unique
-    assert [column.name for column in indexes["idx_example_items_user_id"].columns] == ["user_id"]
+    assert [column.name for column in indexes["idx_example_items_user_id"].columns] == ["user_id", "id"]
 
 
 def test_everything_that_belongs_to_a_user_goes_with_it() -> None:

@@ -5,13 +5,19 @@ from starlette.requests import Request
 
 from app.core import counters
 from app.core.client import client_address, client_network
+from app.core.config import Settings
 from app.core.counters import Counters, Memory
 from app.core.quota import parse_limits
 from app.core.rate_limit import RateLimit
 
 
 def test_several_limits_are_taken_the_shortest_window_first() -> None:
-    assert [limit.get_expiry() for limit in parse_limits("20/hour,5 per minute;9/2 second")] == [2, 60, 3600]
+    assert [limit.window_s for limit in parse_limits("20/hour,5 per minute;9/2 second")] == [2, 60, 3600]
+
+
+@pytest.mark.parametrize("name", ["rate_limit_user", "rate_limit_auth", "login_limit_account", "login_limit_address"])
+def test_the_settings_defaults_are_limits(name: str) -> None:
+    assert parse_limits(Settings.model_fields[name].default)  # at a start they are not looked at
 
 
 @pytest.mark.parametrize("text", ["", "many", "0/minute", "5/minute,0/hour", "-1/minute", "5/fortnight", "5"])
@@ -39,23 +45,35 @@ async def test_a_client_is_an_address_or_all_of_an_ipv6_network(address: str | N
     assert client_address(request) == (address and address[:45])
 
 
-async def test_the_memory_is_bounded_and_drops_the_oldest(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_memory_is_bounded_and_drops_the_oldest(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(counters, "MAX_KEYS", 100)
     memory = Memory()
     for number in range(1000):
-        assert await memory.incr(f"key {number}", 60) == 1
-        assert len(memory.storage) <= 100
-        assert set(memory.storage) == set(memory.expirations)
-    assert await memory.incr("key 999", 60) == 2
-    assert await memory.incr("key 0", 60) == 1
+        assert memory.add(f"key {number}", 60, 1).value == 1
+        assert len(memory.windows) <= 100
+    assert memory.add("key 999", 60, 1).value == 2
+    assert memory.add("key 0", 60, 1).value == 1
 
 
-async def test_what_has_ended_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_counter_that_begins_anew_is_not_the_oldest(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(counters, "MAX_KEYS", 100)
+    memory = Memory()
+    memory.add("renewed", 0, 1)
+    for number in range(50):
+        memory.add(f"key {number}", 60, 1)
+    memory.add("renewed", 60, 1)
+    for number in range(50, 100):
+        memory.add(f"key {number}", 60, 1)
+    assert memory.add("renewed", 60, 1).value == 2
+
+
+def test_what_has_ended_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(counters, "SWEEP_EVERY_S", 0)
     memory = Memory()
-    await memory.incr("over", 0)
-    await memory.incr("open", 60)
-    assert list(memory.storage) == ["open"]
+    memory.add("over", 0, 1)
+    memory.add("open", 60, 1)
+    assert list(memory.windows) == ["open"]
+    assert memory.add("over", 60, 1).value == 1
 
 
 async def test_what_is_taken_back_after_its_window_lets_nobody_try_more_often() -> None:

@@ -3,6 +3,7 @@
 import base64
 import json
 from datetime import timedelta
+from itertools import pairwise
 from typing import Any
 from uuid import uuid4
 
@@ -13,6 +14,7 @@ from joserfc.jwk import OctKey
 
 from app.core.config import Settings
 from app.core.database import utcnow
+from app.core.encryption import decrypt, encrypt
 from app.core.errors import Unauthorized
 from app.core.security import (
     create_access_token,
@@ -191,3 +193,16 @@ def test_a_key_is_changed_without_signing_anyone_out() -> None:
             read_access_token(new, SETTINGS)  # it is the new key that signs
         with pytest.raises(Unauthorized):
             read_access_token(GOOD, factories.settings(secret_key=current, secret_key_previous=[others[1]]))
+
+
+def test_while_a_key_is_changed_processes_of_before_and_after_believe_each_other() -> None:
+    """The steps of docs/DEPLOYMENT.md: at each, those of the step before serve beside the new ones."""
+    old, new = SETTINGS.secret, "another-secret-0123456789abcdefghijklmnopqr"
+    keys: list[tuple[str, list[str]]] = [(old, []), (old, [new, old]), (new, [new, old]), (new, [])]
+    steps = [factories.settings(secret_key=key, secret_key_previous=previous) for key, previous in keys]
+    for before, after in pairwise(steps):
+        for signing, reading in ((before, after), (after, before)):
+            token = create_access_token("a@example.com", uuid4(), utcnow(), signing)
+            assert read_access_token(token, reading).subject == "a@example.com"
+            assert decrypt(encrypt("secret", "anything", signing), "anything", reading) == "secret"
+    assert steps[3].secrets == [new]

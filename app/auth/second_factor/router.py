@@ -3,6 +3,7 @@
 from anyio import to_thread
 from fastapi import Request
 from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.auth import service as accounts
 from app.auth.dependencies import LIMITED_BY_ADDRESS, SessionUser
@@ -33,7 +34,7 @@ from app.auth.sessions import start_session
 from app.auth.tasks import send_second_factor_changed
 from app.core import audit
 from app.core.config import AppSettings, Settings
-from app.core.database import DbSession, PrimaryReadSession, utcnow
+from app.core.database import DbSession, PrimaryReadSession, Reader, utcnow
 from app.core.encryption import encrypt
 from app.core.errors import Conflict, Forbidden, TooManyRequests, Unauthorized, documented
 from app.core.hashing import Hasher
@@ -42,19 +43,26 @@ from app.core.jobs import enqueue
 from app.core.policy import public
 from app.core.routing import Router
 
-router = Router()
+router = Router(prefix="/auth", tags=["auth"])
 
 TOO_MANY_GUESSES = documented(TooManyRequests)
 
 
-@router.post("/login/second-factor", responses=TOO_MANY_GUESSES, dependencies=[LIMITED_BY_ADDRESS])
+@router.post(
+    "/login/second-factor", responses=documented(Unauthorized) | TOO_MANY_GUESSES, dependencies=[LIMITED_BY_ADDRESS]
+)
 @public
 async def answer_challenge(
     body: ChallengeAnswer, request: Request, db: DbSession, read: PrimaryReadSession
 ) -> TokenResponse:
     """Sign in with the second factor, after the password: six digits of the app, or a recovery code."""
-    settings: Settings = request.app.state.settings
     challenge, code = body.challenge_token.get_secret_value(), body.code.get_secret_value()
+    return await start_session(db, await prove_challenge(db, read, request, challenge, code), request)
+
+
+async def prove_challenge(db: AsyncSession, read: Reader, request: Request, challenge: str, code: str) -> User:
+    """Who has answered it. Raises Unauthorized, and TooManyRequests."""
+    settings: Settings = request.app.state.settings
     user_id = await challenges.challenged_user(read, challenge)
     async with request.app.state.database.sessions.begin() as counting:
         await count_guess(counting, user_id, code)
@@ -65,10 +73,10 @@ async def answer_challenge(
         raise Unauthorized(challenges.OVER)
     if not await use_code(db, settings, factor, code):
         await db.rollback()  # SQLite has one writer
-        await accounts.note_failure(request, user_id)
+        await accounts.note_failure(request, user_id, "second_factor")
         raise Unauthorized(WRONG_CODE.capitalize())
     await challenges.close_challenge(db, challenge)
-    return await start_session(db, user, request)
+    return user
 
 
 @router.get("/second-factor")

@@ -3,14 +3,14 @@
 from datetime import datetime
 from typing import Annotated
 
-from pydantic import BaseModel, Field, SecretStr
+from pydantic import Field, SecretStr
 
-from app.core.schemas import Password, RequestSchema
+from app.core.schemas import AnswerSchema, Password, RequestSchema
 
 Code = Annotated[SecretStr, Field(min_length=6, max_length=64)]
 
 
-class SecondFactorResponse(BaseModel):
+class SecondFactorResponse(AnswerSchema):
     is_active: bool
     confirmed_at: datetime | None
     recovery_codes_left: int
@@ -20,7 +20,7 @@ class Enrolment(RequestSchema):
     password: Password
 
 
-class EnrolmentResponse(BaseModel):
+class EnrolmentResponse(AnswerSchema):
     secret: str
     uri: str = Field(description="otpauth://totp/..., what the QR code says")
     qr_code: str = Field(description="An SVG image as a data URI")
@@ -40,5 +40,5 @@ class ChallengeAnswer(RequestSchema):
     code: Code = Field(description="Six digits of the app, or a recovery code")
 
 
-class RecoveryCodesResponse(BaseModel):
+class RecoveryCodesResponse(AnswerSchema):
     recovery_codes: list[str] = Field(description="Each is good once. They are not shown again")

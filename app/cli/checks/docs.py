@@ -16,7 +16,9 @@ SETTING = re.compile(r"^#? ?([A-Z][A-Z0-9_]*)=", re.MULTILINE)
 
 
 def check() -> Check:
-    pages = [page for page in (ROOT / "README.md", ROOT / "AGENTS.md", *(ROOT / "docs").glob("*.md")) if page.is_file()]
+    pages = [
+        page for page in (ROOT / "README.md", ROOT / "AGENTS.md", *(ROOT / "docs").rglob("*.md")) if page.is_file()
+    ]
     findings = [_finding(page, name) for page in sorted(pages) for name in missing(page)]
     return Check(f"{len(pages)} pages name what is there", [*findings, *_settings()])
 

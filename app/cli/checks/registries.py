@@ -1,4 +1,4 @@
-"""Registries: app/api.py, app/models.py and app/tasks.py name every feature, sorted.
+"""Registries: app/api.py, app/models.py and app/tasks.py name every feature, sorted; app/admin.py is sorted, too.
 
 They are read, not imported: they may be what keeps the application from being imported.
 """
@@ -22,18 +22,39 @@ class _Unreadable(Exception):
 
 def check() -> Check:
     findings: list[Finding] = []
-    for registry in (_routers, _models, _tasks):
+    for registry in (_admin, _routers, _models, _tasks):
         try:
             findings += registry()
         except _Unreadable as error:
             findings.append(error.finding)
-    return Check("app/api.py, app/models.py and app/tasks.py name every feature", findings)
+    return Check(
+        "app/api.py, app/models.py and app/tasks.py name every feature, and app/admin.py what is there", findings
+    )
+
+
+def _admin() -> Iterator[Finding]:
+    """What the admin shows is the project's choice: an entity may be left out."""
+    module = _parse("app/admin.py")
+    lines = [node for node in module.body if isinstance(node, ast.ImportFrom)]
+    there = {
+        path.relative_to(ROOT).with_suffix("").as_posix().replace("/", ".") for path in (ROOT / "app").rglob("*.py")
+    }
+    for name in sorted(line.module or "" for line in lines if line.module not in there):
+        yield Finding(f"app/admin.py names {name}, which is not there", "take it out of app/admin.py")
+    yield from _unsorted("app/admin.py", "imports", [line.module or "" for line in lines], SORT_IMPORTS)
+    added = _called_with(module, "add")
+    yield from _unsorted("app/admin.py", "admin.add lines", added, "sort them by their names")
+    imported = {alias.asname or alias.name for line in lines for alias in line.names}
+    for name in sorted({*added} - imported):
+        yield Finding(
+            f"app/admin.py adds {name}, which it does not import", "import it in app/admin.py, or take it out"
+        )
 
 
 def _routers() -> Iterator[Finding]:
     api, main = _parse("app/api.py"), _parse("app/main.py")
-    imported, included = _imported_routers(api), _included(api)
-    elsewhere = {*_imported_routers(main)} & {*_included(main)}
+    imported, included = _imported_routers(api), _called_with(api, "include_router")
+    elsewhere = {*_imported_routers(main)} & {*_called_with(main, "include_router")}
     features = {path.parent.name for path in (ROOT / "app").glob("*/router.py")} - elsewhere
     for name in sorted(features):
         lines = [] if name in imported else [f"from app.{name}.router import router as {name}"]
@@ -88,10 +109,10 @@ def _imported_routers(module: ast.Module) -> list[str]:
     return [match[1] for match in matches if match]
 
 
-def _included(module: ast.Module) -> list[str]:
-    """The names that `.include_router(<name>)` is called with."""
+def _called_with(module: ast.Module, method: str) -> list[str]:
+    """The names that `.<method>(<name>)` is called with."""
     calls = [node for node in ast.walk(module) if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)]
-    included = [call for call in calls if getattr(call.func, "attr", "") == "include_router" and call.args]
+    included = [call for call in calls if getattr(call.func, "attr", "") == method and call.args]
     names = [(call.lineno, call.args[0].id) for call in included if isinstance(call.args[0], ast.Name)]
     return [name for _, name in sorted(names)]
 

@@ -98,7 +98,7 @@ def _create_table(entity: Entity) -> str:
         "sqlite_autoincrement=True",
     ]
     table = f'op.create_table(\n"{entity.table}",\n' + ",\n".join(parts) + ",\n)"
-    indexes = [*([_index(entity, ["user_id"])] if entity.is_owned else []), *_indexes(entity, columns)]
+    indexes = [*([_owners_index(entity)] if entity.is_owned else []), *_indexes(entity, columns)]
     return f"{table}\n\n{_batch(entity, sorted(indexes))}" if indexes else table
 
 
@@ -109,6 +109,10 @@ def _key(name: str, column: str, table: str, on_delete: str) -> str:
 def _index(entity: Entity, columns: Sequence[str], *, unique: bool = False) -> str:
     named = ", ".join(f'"{column}"' for column in columns)
     return f'batch_op.create_index(batch_op.f("{index_name(entity, columns)}"), [{named}], unique={unique})'
+
+
+def _owners_index(entity: Entity) -> str:
+    return f'batch_op.create_index(batch_op.f("idx_{entity.table}_user_id"), ["user_id", "id"], unique=False)'
 
 
 def index_name(entity: Entity, columns: Sequence[str]) -> str:

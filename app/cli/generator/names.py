@@ -37,7 +37,9 @@ _IN_CLASS_BODIES = {
     "bool", "cls", "date", "datetime", "dict", "false", "float", "int", "list", "mapped_column", "self", "sql", "str",
     "true", "tuple", "unchanged",
 }  # fmt: skip
-_FOLDERS = {"api", "app", "auth", "cli", "core", "health", "main", "models", "router", "users", "worker"}
+_FOLDERS = {
+    "admin", "api", "app", "auth", "cli", "core", "health", "main", "models", "router", "static", "users", "worker",
+}  # fmt: skip
 
 
 def words(name: str) -> list[str]:

@@ -1,0 +1,55 @@
+"""What is told to whoever operates: figures, traces, lines and errors."""
+
+from tests.mutations.defence import Defence, kept_by
+
+SDK = "app/core/telemetry_sdk.py"
+SENTRY = "app/core/sentry.py"
+SENT = kept_by("e2e/test_telemetry test_no_secret_is_in_what_is_sent")
+MONITORED = kept_by("e2e/test_monitoring test_pools_are_those_of_the_processes_that_are_alive")
+
+OBSERVATION = [
+    Defence(
+        "no query string is in a trace",
+        SDK,
+        'if span.attributes and "url.query" in span.attributes:',
+        "if False:",
+        SENT,
+    ),
+    Defence("no value is in an error's record", SDK, "attributes = {**attributes, **safe}", "attributes", SENT),
+    Defence("no value is in Sentry's event", SENTRY, "        before_send=_without_values,\n", "", SENT),
+    Defence(
+        "no local variable is in Sentry's event",
+        SENTRY,
+        "include_local_variables=False",
+        "include_local_variables=True",
+        SENT,
+    ),
+    Defence(
+        "a kept mail's token is nowhere but in the log",
+        "app/core/telemetry_lines.py",
+        'NOT_SENT = ("app.mail", ',
+        "NOT_SENT = (",
+        kept_by("e2e/test_telemetry test_what_a_kept_mail_holds_is_in_the_log_only"),
+    ),
+    Defence(
+        "no parameter is in a line about a statement",
+        "app/core/statements.py",
+        """_LITERAL.sub("'...'", statement)""",
+        "statement",
+        kept_by("integration/test_statement_watch test_a_slow_statement_is_named"),
+    ),
+    Defence(
+        "a database that is away hangs no scrape",
+        "app/health/backlog.py",
+        "async with asyncio.timeout(TIMEOUT_S):",
+        "async with asyncio.timeout(None):",
+        kept_by("integration/test_metrics test_a_pool_that_is_taken_hangs_no_scrape"),
+    ),
+    Defence(
+        "a killed process has no connections any more",
+        "app/core/metrics.py",
+        'if not _is_alive(int(file.stem.rpartition("_")[2])):',
+        "if False:",
+        MONITORED,
+    ),
+]
