@@ -9,7 +9,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from benchmarks.start import ROOT, start
+from benchmarks.speed.start import ROOT, start
 
 STEPS = (0, 10, 20)
 FIELDS = ["title:str(200)", "notes:text?", "level:enum(low,high)=low", "price:decimal(10,2)=0", "due_at:datetime?^"]

@@ -3,12 +3,17 @@
 PostgreSQL or SQLite by DATABASE_URL (with its driver), tokens by SECRET_KEY: all servers take the same ones.
 """
 
+import base64
+import hmac
 import os
 from collections.abc import AsyncGenerator
 from datetime import UTC, datetime
+from hashlib import sha256
 from typing import Annotated
 
+import bcrypt
 from fastapi import Depends, FastAPI, HTTPException
+from fastapi.concurrency import run_in_threadpool
 from fastapi.security import OAuth2PasswordBearer
 from joserfc import jwt
 from joserfc.errors import JoseError
@@ -17,8 +22,6 @@ from pydantic import BaseModel, ConfigDict
 from sqlalchemy import DateTime, ForeignKey, String, select
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
-
-from app.core.security import verify_password  # of Groundwork's hashes; nothing else of it is used here
 
 KEY = OctKey.import_key(os.environ["SECRET_KEY"])
 NAME = "Groundwork"
@@ -81,6 +84,14 @@ class ItemResponse(BaseModel):
     updated_at: datetime
 
 
+def verify_password(password: str, hashed: str) -> bool:
+    """Of Groundwork's hashes, which are in the table."""
+    *_, parameters, salt, checksum = hashed.split("$")
+    digest = hmac.new(salt.encode(), password.encode(), sha256).digest()
+    rounds = parameters.rpartition("=")[2]
+    return bcrypt.checkpw(base64.b64encode(digest), f"$2b${rounds}${salt}{checksum}".encode())
+
+
 async def get_db() -> AsyncGenerator[AsyncSession]:
     async with sessions() as session:
         yield session
@@ -127,7 +138,7 @@ async def live() -> dict[str, str]:
 @app.post("/api/v1/auth/login")
 async def login(body: Credentials, db: Db) -> dict[str, str]:
     user = await db.scalar(select(User).where(User.email == body.email))
-    if user is None or not verify_password(body.password, user.hashed_password):
+    if user is None or not await run_in_threadpool(verify_password, body.password, user.hashed_password):
         raise HTTPException(401, "Incorrect email or password")
     expires = int(datetime.now(UTC).timestamp()) + 1800
     return {"access_token": jwt.encode({"alg": "HS256"}, {"sub": user.email, "aud": NAME, "exp": expires}, KEY)}

@@ -1,112 +1,74 @@
-"""Groundwork against the floor and against the plain stack: one run, in turn, medians of pairs.
+"""Groundwork against the floor and against the plain stack: one run, in turn, medians of pairs. Run by `make bench`.
 
-Run by `make bench`; SECONDS=4 a measurement, ROUNDS=5. One worker process each, 32 connections, 100 users in turn.
+One worker process each, 32 connections, 100 users with 100 items and their tokens in turn, answers checked before they
+are timed. SECONDS=4 a measurement, ROUNDS=5, ITEMS=10000000 in the largest table; OUT=docs is where its figures go.
 """
 
 import asyncio
-import json
 import os
 import random
-import statistics
-import subprocess
-import sys
 import tempfile
-from datetime import UTC, datetime
 from pathlib import Path
 
-from benchmarks.speed import load, servers
+from benchmarks.speed import depth, load, processor, report, servers, start
 from benchmarks.speed.load import Measured
+from benchmarks.speed.report import Results
 from deploy.cluster.servers import PostgreSQL, running
 
 SECONDS = int(os.environ.get("SECONDS") or 4)
 ROUNDS = int(os.environ.get("ROUNDS") or 5)
-KINDS = ["get", "list", "post", "put", "login"]
+ITEMS = int(os.environ.get("ITEMS") or 10_000_000)
+OUT = os.environ.get("OUT")
+KINDS = (os.environ.get("KINDS") or "get list post put login flooded").split()
+FLOODED = "flooded"  # GET, while FLOODERS clients sign in
 FLOODERS = 8
-
-Results = dict[str, dict[str, list[Measured]]]  # kind -> server -> one a round
 
 
 def main() -> None:
     if not load.is_there():
         raise SystemExit("not installed: wrk. Right: sudo apt-get install wrk")
-    with running(PostgreSQL) as postgresql, tempfile.TemporaryDirectory() as path:
-        results = run(postgresql.url, Path(path), ["groundwork", "plain", "floor"])
-    show(results)
-    if name := os.environ.get("JSON"):
-        Path(name).write_text(json.dumps(document(results), indent=1) + "\n")
+    with tempfile.TemporaryDirectory() as name, running(PostgreSQL) as postgresql:
+        folder, figures = Path(name), report.about(SECONDS, ROUNDS)
+        figures["postgresql"] = race(servers.database(postgresql, "speed"), folder, ["groundwork", "plain", "floor"])
+        figures["sqlite"] = race(f"sqlite:///{folder}/speed.db", folder, ["groundwork", "plain"])
+        if ITEMS:
+            figures["depth"] = depth.measure(postgresql, folder, ITEMS, SECONDS, ROUNDS)
+        figures["start"] = start.measure()
+        figures["processor"] = processor.measure(servers.database(postgresql, "processor"), ROUNDS)
+    report.show(figures)
+    if OUT:
+        report.write(figures, Path(OUT))
 
 
-def run(address: str, folder: Path, names: list[str]) -> Results:
+def race(address: str, folder: Path, names: list[str]) -> dict[str, object]:
     tokens = folder / "tokens"
     tokens.write_text("".join(asyncio.run(servers.fill(servers.migrate(address)))))
     results: Results = {}
-    with servers.serving(address, folder, names) as running_servers:
-        urls = {name: server.url for name, server in running_servers.items()}
-        for name, url in urls.items():
-            load.check(url, tokens, [kind for kind in KINDS if answers(name, kind)])
+    with servers.serving(address, folder, names) as each:
+        for name, server in each.items():
+            load.check(server.url, tokens, [kind for kind in KINDS if kind != FLOODED and answers(name, kind)])
         for _ in range(ROUNDS):
-            for kind in [*KINDS, "get, logins"]:
+            for kind in KINDS:
                 for name in random.sample(names, len(names)):
                     if answers(name, kind):
-                        measured = one(urls[name], kind, tokens)
-                        results.setdefault(kind, {}).setdefault(name, []).append(measured)
-    return results
+                        results.setdefault(kind, {}).setdefault(name, []).append(one(each[name].url, kind, tokens))
+        memory = {name: servers.memory_mb(server) for name, server in each.items()}
+    return {"results": report.plain(results), "memory_mb": memory}
 
 
 def answers(name: str, kind: str) -> bool:
-    return name != "floor" or "login" not in kind
+    return name != "floor" or kind not in ("login", FLOODED)
 
 
 def one(url: str, kind: str, tokens: Path) -> Measured:
-    if kind != "get, logins":
+    if kind != FLOODED:
         return load.measure(url, kind, tokens, SECONDS)
-    flood = load.flood(url, tokens, SECONDS + 1, FLOODERS)
+    load.settle(url)
+    flood = load.flood(url, tokens, SECONDS + 2, FLOODERS)
     try:
-        return load.measure(url, "get", tokens, SECONDS)
+        return load.measure(url, "get", tokens, SECONDS, settles=False)
     finally:
         flood.wait()
-
-
-def ratio(results: Results, kind: str, other: str) -> float | None:
-    """The median of each round's own ratio."""
-    theirs = results[kind].get(other)
-    if theirs is None:
-        return None
-    return statistics.median(
-        a.per_second / b.per_second for a, b in zip(results[kind]["groundwork"], theirs, strict=True)
-    )
-
-
-def show(results: Results) -> None:
-    print(f"{'':12} {'groundwork':>22} {'plain':>22} {'floor':>22}   of plain   of floor")
-    for kind, by_name in results.items():
-        cells = []
-        for name in ("groundwork", "plain", "floor"):
-            runs = by_name.get(name)
-            cells.append(f"{median(runs, 'per_second'):8.0f}/s p99 {median(runs, 'p99_ms'):5.0f} ms" if runs else "")
-        ratios = [f"{value:8.2f} x" if (value := ratio(results, kind, name)) else "" for name in ("plain", "floor")]
-        print(f"{kind:12} {cells[0]:>22} {cells[1]:>22} {cells[2]:>22} {ratios[0]:>10} {ratios[1]:>10}")
-
-
-def median(runs: list[Measured], what: str) -> float:
-    return statistics.median(getattr(run, what) for run in runs)
-
-
-def document(results: Results) -> dict[str, object]:
-    cpu = next((line.partition(":")[2].strip() for line in Path("/proc/cpuinfo").read_text().splitlines()
-                if line.startswith("model name")), "")  # fmt: skip
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], text=True, capture_output=True, check=False)
-    return {
-        "date": datetime.now(UTC).date().isoformat(),
-        "commit": commit.stdout.strip(),
-        "machine": f"{os.cpu_count()} x {cpu}",
-        "python": sys.version.split()[0],
-        "seconds": SECONDS,
-        "rounds": ROUNDS,
-        "results": {
-            kind: {name: [run._asdict() for run in runs] for name, runs in by.items()} for kind, by in results.items()
-        },
-    }
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
--- One kind of request by wrk, with each of the tokens in turn. Environment: KIND, TOKENS (a file of "token item_id" lines).
+-- One kind of request by wrk, with each of the tokens in turn. Environment: KIND, TOKENS (a file of "token item_id page" lines).
 local rows, turn = {}, 0
 for line in io.lines(os.getenv("TOKENS")) do
-   local token, item = line:match("(%S+) (%S+)")
-   rows[#rows + 1] = { token = token, item = item }
+   local token, item, page = line:match("(%S+) (%S+) ?(%S*)")
+   rows[#rows + 1] = { token = token, item = item, page = page }
 end
 local kind = os.getenv("KIND")
 local items = "/api/v1/items"
@@ -14,6 +14,7 @@ end
 local kinds = {
    get = function(row) return wrk.format("GET", items .. "/" .. row.item, headers(row)) end,
    list = function(row) return wrk.format("GET", items .. "?limit=20", headers(row)) end,
+   page = function(row) return wrk.format("GET", row.page, headers(row)) end,
    post = function(row) return wrk.format("POST", items, headers(row), '{"title": "An item of the benchmark"}') end,
    put = function(row) return wrk.format("PUT", items .. "/" .. row.item, headers(row), '{"title": "A changed title"}') end,
    login = function()

@@ -21,15 +21,24 @@ class Measured(NamedTuple):
     p99_ms: float
 
 
-def measure(url: str, kind: str, tokens: Path, seconds: int, connections: int = CONNECTIONS) -> Measured:
+def measure(
+    url: str, kind: str, tokens: Path, seconds: int, connections: int = CONNECTIONS, *, settles: bool = True
+) -> Measured:
     """Raises RuntimeError when answers were errors."""
-    words = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--latency", "-s", str(SCRIPT), url]
+    if settles:
+        settle(url)
+    words = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--latency", "--timeout", "60s", "-s", str(SCRIPT), url]
     env = os.environ | {"KIND": kind, "TOKENS": str(tokens)}
     said = subprocess.run(words, env=env, check=True, text=True, capture_output=True).stdout
     result = json.loads(next(line for line in said.splitlines() if line.startswith("{")))
     if result["failed"] > connections:  # those that the end cuts off
         raise RuntimeError(f"{url} {kind}: {result['failed']} requests failed")
     return Measured(result["requests"] / result["seconds"], result["p50_ms"], result["p99_ms"])
+
+
+def settle(url: str) -> None:
+    """Until what the last measurement left unfinished is done."""
+    httpx2.get(f"{url}/health/live", timeout=120)
 
 
 def flood(url: str, tokens: Path, seconds: int, clients: int) -> subprocess.Popen[str]:

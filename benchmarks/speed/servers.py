@@ -1,19 +1,23 @@
 """What is measured: a database with users, items and tokens, and a server of each kind on it, one process each."""
 
+import asyncio
 from collections.abc import Generator
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import uuid4
 
-from sqlalchemy import insert
+from sqlalchemy import insert, make_url, text
+from sqlalchemy.ext.asyncio import create_async_engine
 
 from app.auth.models import AuthSession, User
 from app.core.config import Settings
 from app.core.database import Database
+from app.core.database_url import async_url
 from app.core.migrations import upgrade
 from app.core.security import create_access_token, hash_password
 from app.examples.models import ExampleItem
+from deploy.cluster.servers import PostgreSQL
 from tests import processes
 from tests.factories import SECRET
 
@@ -22,6 +26,14 @@ ITEMS_EACH = 100
 PASSWORD = "correct horse battery"  # load.lua sends it
 BCRYPT_ROUNDS = 12  # as in production
 
+# Everybody is counted, and nobody refused; none of the servers writes a line for each request.
+LIKE_PRODUCTION = {
+    "BCRYPT_ROUNDS": str(BCRYPT_ROUNDS),
+    "LOG_LEVEL": "WARNING",
+    "RATE_LIMIT_ENABLED": "true",
+    **dict.fromkeys(("RATE_LIMIT_USER", "RATE_LIMIT_AUTH"), "1000000000/minute"),
+    **dict.fromkeys(("LOGIN_LIMIT_ACCOUNT", "LOGIN_LIMIT_ADDRESS"), "1000000000/minute"),
+}
 UVICORN = ("uvicorn", "--no-access-log", "--log-level", "warning")
 CUT_OFF = "ASGI|Traceback|ClientDisconnect"  # what wrk leaves unfinished, a server may log
 COMMANDS = {
@@ -29,6 +41,19 @@ COMMANDS = {
     "plain": (*UVICORN, "benchmarks.plain:app"),
     "floor": (*UVICORN, "benchmarks.floor:app"),
 }
+
+
+async def _create(postgresql: PostgreSQL, name: str) -> None:
+    engine = create_async_engine(async_url(postgresql.url), isolation_level="AUTOCOMMIT")
+    async with engine.connect() as db:
+        await db.execute(text(f"CREATE DATABASE {name}"))
+    await engine.dispose()
+
+
+def database(postgresql: PostgreSQL, name: str) -> str:
+    """The address of a new one on the server."""
+    asyncio.run(_create(postgresql, name))
+    return make_url(postgresql.url).set(database=name).render_as_string(hide_password=False)
 
 
 def own_settings(address: str) -> Settings:
@@ -68,7 +93,7 @@ def serving(address: str, folder: Path, names: list[str]) -> Generator[dict[str,
         for name in names:
             driver = str(own_settings(address).url.render_as_string(hide_password=False))
             url = {"groundwork": address, "plain": driver, "floor": address}[name]
-            env = processes.safe(url, BCRYPT_ROUNDS=str(BCRYPT_ROUNDS), LOG_LEVEL="WARNING")
+            env = processes.safe(url, **LIKE_PRODUCTION)
             servers[name] = stack.enter_context(processes.server(folder, env, *COMMANDS[name], expected=CUT_OFF))
         yield servers
 
@@ -77,3 +102,9 @@ def migrate(address: str) -> Settings:
     settings = own_settings(address)
     upgrade(settings)
     return settings
+
+
+def memory_mb(server: processes.Server) -> float:
+    """Resident, of the server's process."""
+    status = Path(f"/proc/{server.process.pid}/status").read_text()
+    return int(status.partition("VmRSS:")[2].split()[0]) / 1024
