@@ -1,4 +1,4 @@
-"""The same from containers, where Docker is: docker-compose.yml with random secrets, and volumes that go with it."""
+"""The same from containers, where Docker is: the compose files with random secrets, and volumes that go with them."""
 
 import os
 import secrets
@@ -11,16 +11,28 @@ from deploy.cluster.application import ROOT
 from deploy.cluster.ports import free_port
 from deploy.cluster.server import NotStarted
 
-COMPOSE = ("docker", "compose", "--project-name", "groundwork-cluster")
+FILES = ("docker-compose.yml", "deploy/compose/replicas.yml")
+COMPOSE = (
+    "docker",
+    "compose",
+    "--project-name",
+    "groundwork-cluster",
+    *(word for name in FILES for word in ("-f", name)),
+)
 SECRETS = ("SECRET_KEY", "POSTGRES_PASSWORD", "REPLICATION_PASSWORD", "REDIS_PASSWORD", "RABBITMQ_PASSWORD")
 
 
 def works() -> bool:
     """Whether its daemon answers and it has compose."""
-    questions = (["docker", "info"], ["docker", "compose", "version"])
-    return bool(shutil.which("docker")) and all(
-        subprocess.run(words, check=False, capture_output=True).returncode == 0 for words in questions
-    )
+    return bool(shutil.which("docker")) and _succeeds("docker", "info") and has_compose()
+
+
+def has_compose() -> bool:
+    return bool(shutil.which("docker")) and _succeeds("docker", "compose", "version")
+
+
+def _succeeds(*words: str) -> bool:
+    return subprocess.run(words, check=False, capture_output=True).returncode == 0
 
 
 @contextmanager

@@ -56,8 +56,9 @@ class Caller:
         self.client = client
         body = {"email": factories.email(), "password": factories.PASSWORD}
         assert client.post(f"{API}/auth/register", json=body).status_code == 201
-        token = client.post(f"{API}/auth/login", json=body).json()["access_token"]
-        client.headers["Authorization"] = f"Bearer {token}"
+        answer = client.post(f"{API}/auth/login", json=body)
+        assert answer.status_code == 200, answer.text
+        client.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
 
     def try_to_put(self, name: str, *titles: str) -> bool:
         """Whether it was accepted."""

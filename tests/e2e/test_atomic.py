@@ -25,7 +25,7 @@ def dying(method):
         return method(*words, **options)
     return call
 Path.replace, Path.unlink = dying(Path.replace), dying(Path.unlink)
-from app.cli import cli
+from app.cli.commands import cli
 cli(sys.argv[2:])
 """
 
@@ -69,7 +69,7 @@ def test_a_killed_removal_and_a_killed_change_leave_everything(clone: Clone) -> 
 def test_what_was_edited_after_a_kill_is_left_alone(clone: Clone) -> None:
     registry = clone.folder / "app" / "models.py"
     good = registry.read_text()
-    assert killed_at(clone, 9, ["add", "Quokka", "title:text"])
+    assert killed_at(clone, 10, ["add", "Quokka", "title:text"])
     assert "Quokka" in registry.read_text()
     registry.write_text(good + "# by hand\n")
     with changing(clone.folder):

@@ -3,7 +3,7 @@
 import pytest
 from typer.testing import CliRunner
 
-from app.cli import cli
+from app.cli.commands import cli
 from tests.clones import Clone
 
 BAD: list[tuple[list[str], str, str]] = [

@@ -171,7 +171,7 @@ def test_where_docker_is_the_compose_file_runs_and_goes(tmp_path: Path) -> None:
     assert (process.returncode, errors) == (0, "")
     assert lines[0] == "Docker is here: starting the containers of docker-compose.yml ...\n"
     assert "Groundwork on http://127.0.0.1:8123\n" in lines
-    compose = "compose --project-name groundwork-cluster"
+    compose = "compose --project-name groundwork-cluster -f docker-compose.yml -f deploy/compose/replicas.yml"
     assert [line.strip() for line in told.read_text().splitlines()] == [
         "info",
         "compose version",

@@ -11,7 +11,7 @@ from anyio import to_thread
 from pyotp import TOTP
 from typer.testing import CliRunner
 
-from app.cli import cli
+from app.cli.commands import cli
 from deploy.cluster.ports import free_port
 from tests import processes
 from tests.factories import PASSWORD

@@ -3,24 +3,38 @@
 import re
 import secrets
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
-from app.core.config import Settings
 from app.core.server import SHUTDOWN_TIMEOUT_S
+from deploy.cluster import docker
 from deploy.cluster.ports import free_port
 from deploy.cluster.servers import Nginx
 from tests import processes
+from tests.e2e.compose import merged
+from tests.e2e.deployed import must_be_safe
 from tests.processes import ROOT
 
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
-COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
-SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
-APIS = ["api-1", "api-2", "api-3"]
+DEVELOPMENT = ("docker-compose.yml", "deploy/compose/development.yml")
+# The stages, each with the files of `docker compose -f ... -f ...`.
+STAGES = {"plain": DEVELOPMENT[:1], "replicas": docker.FILES, "development": DEVELOPMENT}
+SECRETS = {f"{name}_PASSWORD" for name in ("POSTGRES", "RABBITMQ", "REDIS")} | {"SECRET_KEY"}
+
+
+@pytest.fixture(params=STAGES)
+def stage(request: pytest.FixtureRequest) -> dict[str, Any]:
+    return merged(*STAGES[request.param])
+
+
+def apps(stage: dict[str, Any]) -> list[dict[str, Any]]:
+    return [service for name, service in stage["services"].items() if name.startswith("api")]
+
+
+def ours(stage: dict[str, Any]) -> list[dict[str, Any]]:
+    return [*apps(stage), stage["services"]["worker"]]
 
 
 def test_the_dockerfile_has_nothing_that_its_linter_knows_of() -> None:
@@ -43,6 +57,22 @@ def test_the_image_runs_what_signals_reach_as_nobody_in_particular() -> None:
     assert re.findall(r"astral-sh/uv:(\S+)", DOCKERFILE) == uv
 
 
+def test_the_files_have_nothing_that_composes_schema_forbids() -> None:
+    files = sorted({name for names in STAGES.values() for name in names})
+    words = ["check-jsonschema", "--builtin-schema", "vendor.compose-spec", *files]
+    run = processes.command(*words, folder=ROOT, env=processes.environment())
+    assert run.returncode == 0, run.stdout
+
+
+@pytest.mark.skipif(not docker.has_compose(), reason="docker compose is not installed")
+@pytest.mark.parametrize("files", STAGES.values(), ids=STAGES)
+def test_compose_takes_the_files(files: tuple[str, ...]) -> None:
+    words = ["docker", "compose", *(word for name in files for word in ("-f", name)), "config", "--quiet"]
+    env = processes.environment(**{name: secrets.token_hex(32) for name in (*SECRETS, "REPLICATION_PASSWORD")})
+    run = subprocess.run(words, cwd=ROOT, env=env, text=True, capture_output=True)
+    assert (run.returncode, run.stderr) == (0, "")
+
+
 def interpolated(settings: dict[str, str]) -> dict[str, str]:
     """With a secret in each of its places."""
     filled = {name: re.sub(r"\$\{[^}]+\}", lambda _: secrets.token_hex(32), value) for name, value in settings.items()}
@@ -50,66 +80,83 @@ def interpolated(settings: dict[str, str]) -> dict[str, str]:
     return filled
 
 
-def test_their_settings_are_known_and_safe(tmp_path: Path) -> None:
-    settings = interpolated(SERVICES["worker"]["environment"])
-    assert all(SERVICES[name]["environment"] == SERVICES["worker"]["environment"] for name in APIS)
-    unknown = set(settings) - {name.upper() for name in Settings.model_fields}
-    assert unknown <= {"DATABASE_REPLICA_URLS"}
-    words = [sys.executable, "-c", "from app.core.environment import load_settings; load_settings()"]
-    run = subprocess.run(words, cwd=tmp_path, env=processes.environment(**settings), text=True, capture_output=True)
-    assert (run.returncode, run.stderr) == (0, "")
+def test_their_settings_are_known_and_safe(stage: dict[str, Any]) -> None:
+    for service in ours(stage):
+        must_be_safe(interpolated(service["environment"]))
 
 
-def test_no_secret_has_a_default() -> None:
-    text = (ROOT / "docker-compose.yml").read_text()
+def test_every_app_of_a_stage_has_the_same_settings(stage: dict[str, Any]) -> None:
+    def plain(service: dict[str, Any]) -> dict[str, str]:
+        return {name: re.sub(r":\?[^}]+", "", value) for name, value in service["environment"].items()}
+
+    assert all(plain(service) == plain(stage["services"]["api"]) for service in ours(stage))
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_no_secret_has_a_default(name: str) -> None:
+    text = "".join((ROOT / file).read_text() for file in STAGES[name])
     required = set(re.findall(r"\$\{(\w+):\?[^}]+\}", text))
-    assert required == {f"{name}_PASSWORD" for name in ("POSTGRES", "RABBITMQ", "REDIS", "REPLICATION")} | {
-        "SECRET_KEY"
-    }
+    assert required == (SECRETS | {"REPLICATION_PASSWORD"} if name == "replicas" else SECRETS)
     assert set(re.findall(r"\$\{(\w+)", text)) - required == {"HTTP_PORT"}
 
 
-def test_what_the_services_name_is_there() -> None:
-    for name, service in SERVICES.items():
-        assert set(service.get("depends_on", {})) <= set(SERVICES), name
+def test_no_service_may_more_than_it_needs(stage: dict[str, Any]) -> None:
+    for name, service in stage["services"].items():
+        assert (service["cap_drop"], service["security_opt"]) == (["ALL"], ["no-new-privileges:true"]), name
+        assert "privileged" not in service
+        assert service.get("cap_add", []) == (
+            ["CHOWN", "NET_BIND_SERVICE", "SETGID", "SETUID"] if name == "nginx" else []
+        )
+    assert all(service["read_only"] and "/tmp" in service["tmpfs"] for service in ours(stage))
+
+
+def test_nothing_is_open_to_other_machines_but_nginx(stage: dict[str, Any]) -> None:
+    for name, service in stage["services"].items():
+        assert name == "nginx" or all(port.startswith("127.0.0.1:") for port in service.get("ports", [])), name
+
+
+def test_the_servers_reach_nothing_outside_and_the_apps_whom_they_tell_of_errors(stage: dict[str, Any]) -> None:
+    internal = {name for name, network in stage["networks"].items() if network and network.get("internal")}
+    for service in ours(stage):
+        assert set(service["networks"]) - internal == {"outside"}
+    for name in ("postgres", "redis", "rabbitmq", "replica-1", "replica-2"):
+        # In development each has a port on this machine, which only such a network opens.
+        if (service := stage["services"].get(name)) and not service.get("ports"):
+            assert set(service["networks"]) <= internal, name
+
+
+def test_what_the_services_name_is_there(stage: dict[str, Any]) -> None:
+    services = stage["services"]
+    for name, service in services.items():
+        assert set(service.get("depends_on", {})) <= set(services), name
         for other, how in service.get("depends_on", {}).items():
-            assert how["condition"] == "service_started" or "test" in SERVICES[other]["healthcheck"], name
+            assert how["condition"] == "service_started" or "test" in services[other]["healthcheck"], name
+        assert set(service["networks"]) <= set(stage["networks"]), name
         for volume in service.get("volumes", []):
             source = volume.partition(":")[0]
-            assert (ROOT / source).is_file() if source.startswith("./") else source in COMPOSE["volumes"], name
+            assert (ROOT / source).exists() if source.startswith("./") else source in stage["volumes"], name
         assert service["image"] == "groundwork" or re.search(r":\d", service["image"]), f"{name}: no version"
 
 
-def test_nginx_and_the_apps_know_each_others_addresses() -> None:
-    addresses = [SERVICES[name]["networks"]["front"]["ipv4_address"] for name in APIS]
-    upstream = (ROOT / "deploy" / "compose" / "upstream.conf").read_text()
-    assert re.findall(r"^server (\S+):8000 max_fails=1 ", upstream, re.MULTILINE) == addresses
-    assert re.findall(r"^server (\S+):8000 max_fails=0 backup", upstream, re.MULTILINE) == addresses
-    nginx = SERVICES["nginx"]["networks"]["front"]["ipv4_address"]
-    assert {SERVICES[name]["environment"]["FORWARDED_ALLOW_IPS"] for name in APIS} == {nginx}
-    assert all(int(SERVICES[name]["stop_grace_period"].removesuffix("s")) > SHUTDOWN_TIMEOUT_S for name in APIS)
+def test_nginx_and_the_apps_know_each_others_addresses(stage: dict[str, Any]) -> None:
+    addresses = [service["networks"]["front"]["ipv4_address"] for service in apps(stage)]
+    nginx = stage["services"]["nginx"]
+    upstream = next(volume for volume in nginx["volumes"] if volume.endswith("/upstream.conf:ro")).partition(":")[0]
+    text = (ROOT / upstream).read_text()
+    assert re.findall(r"^server (\S+):8000 max_fails=1 ", text, re.MULTILINE) == addresses
+    assert re.findall(r"^server (\S+):8000 max_fails=0 backup", text, re.MULTILINE) == addresses
+    assert {service["environment"]["FORWARDED_ALLOW_IPS"] for service in apps(stage)} == {
+        nginx["networks"]["front"]["ipv4_address"]
+    }
+    assert all(int(service["stop_grace_period"].removesuffix("s")) > SHUTDOWN_TIMEOUT_S for service in apps(stage))
 
 
 @pytest.mark.skipif(not Nginx.find(), reason="nginx is not installed")
-def test_nginx_takes_the_configuration(tmp_path: Path) -> None:
-    for volume in SERVICES["nginx"]["volumes"]:
+def test_nginx_takes_the_configuration(stage: dict[str, Any], tmp_path: Path) -> None:
+    for volume in stage["services"]["nginx"]["volumes"]:
         source, target, _ = volume.split(":")
         text = (ROOT / source).read_text().replace("listen 80;", f"listen 127.0.0.1:{free_port()};")
         (tmp_path / target.removeprefix("/etc/nginx/")).write_text(text)
     words = [str(Nginx.find()), "-t", "-p", str(tmp_path), "-c", "nginx.conf", "-e", "stderr", "-g", "pid nginx.pid;"]
     run = subprocess.run(words, text=True, capture_output=True)
     assert run.returncode == 0, run.stderr
-
-
-@pytest.mark.whole_project
-def test_the_health_check_says_how_the_server_is(tmp_path: Path) -> None:
-    def ask(path: str, url: str, **variables: str) -> int:
-        words = [sys.executable, str(ROOT / "deploy" / "healthcheck.py"), path]
-        return subprocess.run(words, env={"PORT": url.rpartition(":")[2]} | variables, capture_output=True).returncode
-
-    env = processes.safe(f"sqlite:///{tmp_path / 'app.db'}", ALLOWED_HOSTS="127.0.0.1,*.example.com")
-    with processes.server(tmp_path, env) as server:
-        assert ask("live", server.url, ALLOWED_HOSTS="*.example.com, example.com") == 0
-        assert ask("ready", server.url, ALLOWED_HOSTS='["api.example.com"]') == 0
-        assert ask("ready", server.url) == 1  # whom it does not answer to
-    assert ask("live", server.url) == 1

@@ -66,6 +66,7 @@ def test_the_readme(clone: Path) -> None:
 
 
 @pytest.mark.whole_project
+@pytest.mark.usefixtures("unmeasured")  # it runs a part of the suite
 def test_the_quickstart(clone: Path) -> None:
     """Every command of it but those that serve, in its order; and what it shows is what was written."""
     add, proof, remove, change, by_hand, look = (renamed(code) for code in blocks("docs/QUICKSTART.md", "bash"))
@@ -86,14 +87,16 @@ def test_the_quickstart(clone: Path) -> None:
 
 
 def test_the_deployment(tmp_path: Path) -> None:
-    """Its commands but `make cluster`, which tests/e2e/test_cluster.py is about, and those of Docker, which it says."""
-    cluster, make_secrets, *of_docker = blocks("docs/DEPLOYMENT.md", "bash")
+    """What starts it; tests/e2e/test_cluster.py, test_backups.py and test_deployments.py are about the rest."""
+    cluster = blocks("docs/DEPLOYMENT.md", "bash")[0]
+    make_secrets, *of_docker = blocks("docs/deployment/containers.md", "bash")
     assert cluster == "make cluster\n"
     dry_run = processes.command("/usr/bin/env", "make", "-n", "cluster", folder=ROOT, env=processes.environment())
     assert "-m deploy.cluster" in dry_run.stdout
     bash(make_secrets, tmp_path)
     made = {line.partition("=")[0] for line in (tmp_path / ".env").read_text().splitlines()}
-    assert made == set(re.findall(r"\$\{(\w+):\?", (ROOT / "docker-compose.yml").read_text()))
+    files = (ROOT / "docker-compose.yml", ROOT / "deploy" / "compose" / "replicas.yml")
+    assert made == set(re.findall(r"\$\{(\w+):\?", "".join(file.read_text() for file in files)))
     assert all("docker compose" in script for script in of_docker)
 
 

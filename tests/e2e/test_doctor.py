@@ -13,7 +13,7 @@ import pytest
 from anyio import to_thread
 from typer.testing import CliRunner
 
-from app.cli import cli
+from app.cli.commands import cli
 from app.core.logs import configure_logging
 from app.core.migrations import upgrade
 from tests import factories, processes
@@ -178,6 +178,8 @@ def test_what_was_forgotten(clone: Path) -> None:
         "",
     )
     edit(app / "models.py", "import ExampleItem\n", "import ExampleItem\nfrom app.auth.models import User\n")
+    edit(app / "admin.py", "admin.add(AccountView)\n", "")
+    edit(app / "admin.py", "(ExampleItem)\n", "(ExampleItem)\nadmin.add(AccountView)\nadmin.add(Numbat)\n")
     edit(app / "main.py", "    if settings.docs_enabled:", f"{PEEK}    if settings.docs_enabled:")
     edit(clone / "README.md", "(docs/PATTERNS.md)", "(docs/PATTERN.md)")
     edit(clone / "AGENTS.md", "## Docs", "`app/gone.py` [a](docs/GONE.md#part) [b](https://example.com) `make tea`")
@@ -189,6 +191,8 @@ def test_what_was_forgotten(clone: Path) -> None:
             "read what it wrote, .venv/bin/app migrate",
         },
         "registries": {
+            "app/admin.py adds Numbat, which it does not import": "import it in app/admin.py, or take it out",
+            "app/admin.py: the admin.add lines are not sorted": "sort them by their names",
             "app/api.py lacks examples": "add to app/api.py: router.include_router(examples)",
             "app/api.py lacks numbats": "add to app/api.py: from app.numbats.router import router as numbats; "
             "router.include_router(numbats)",
@@ -248,6 +252,7 @@ def test_a_line_too_many(clone: Path) -> None:
     shutil.rmtree(clone / "app" / "examples")
     found = faults(json.loads(doctor(clone, "--json")))
     assert found["registries"] == {
+        "app/admin.py names app.examples.models, which is not there": "take it out of app/admin.py",
         "app/api.py names examples, and there is no app/examples/router.py": "take it out of app/api.py",
         "app/models.py names app.examples.models, which is not there": "take it out of app/models.py",
     }

@@ -6,6 +6,7 @@ import re
 import signal
 import socket
 import sqlite3
+import time
 from collections.abc import Generator
 from contextlib import ExitStack, closing, contextmanager, suppress
 from http.client import HTTPConnection
@@ -93,7 +94,7 @@ def titles(folder: Path) -> set[str]:
 
 
 def test_what_is_connected_is_answered_and_what_is_not_goes_elsewhere(tmp_path: Path) -> None:
-    with serving(tmp_path, "python", "-c", PATIENT) as server, ExitStack() as ends:
+    with serving(tmp_path, "python", "-c", PATIENT, KEEP_ALIVE_SECONDS="60") as server, ExitStack() as ends:
         bearer = token(server)
         in_flight, looking, idle = (ends.enter_context(closing(connect(server))) for _ in range(3))
         rest = begin_post(in_flight, bearer, "in flight")
@@ -110,8 +111,8 @@ def test_what_is_connected_is_answered_and_what_is_not_goes_elsewhere(tmp_path: 
 
 # It keeps what is idle for a minute: a busy machine may take some of that between two lines of a test.
 PATIENT = """
-from app.core import protocol, server
-protocol.IDLE_GRACE_S = server.KEEP_ALIVE_S = 60
+from app.core import protocol
+protocol.IDLE_GRACE_S = 60
 from app.cli import main
 import sys
 sys.argv = ["app", "serve"]
@@ -132,6 +133,13 @@ def test_several_workers_end_like_one(tmp_path: Path) -> None:
         assert (status, row["title"], connection) == (201, "in flight", "close")
         assert idle.sock.recv(1) == b""  # in the end
         assert server.process.wait(timeout=60) in (0, -signal.SIGTERM)
+
+
+def test_an_unused_connection_is_kept_for_as_long_as_it_is_told(tmp_path: Path) -> None:
+    with serving(tmp_path, KEEP_ALIVE_SECONDS="3") as server, closing(connect(server)) as idle:
+        started = time.monotonic()
+        assert idle.sock.recv(1) == b""
+        assert 2 < time.monotonic() - started < 5  # the default
 
 
 def test_who_only_looks_at_readiness_has_time_to_see_it(tmp_path: Path) -> None:

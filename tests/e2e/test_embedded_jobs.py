@@ -118,9 +118,9 @@ def test_what_failed_for_good_is_seen_and_tried_again_from_the_command_line(tmp_
         (["retry", "7"], 1, "unknown_job", "there is no dead job of that id"),
         (["retry", "0"], 2, "usage", "is no job's id"),
         (["retry", "99999999999999999999"], 2, "usage", "is no job's id"),
-        (["retry", "seven"], 2, "usage", "Input should be a valid integer"),
+        (["retry", "seven"], 2, "usage", "is not a valid int"),
         (["list", "--state", "gone"], 2, "usage", "must be one of waiting, sent, running, done, dead"),
-        (["list", "--limit", "0"], 2, "usage", "greater than or equal to 1"),
+        (["list", "--limit", "0"], 2, "usage", "not in the range 1<=x<=1000"),
     ],
 )
 def test_a_wrong_word_is_one_line(tmp_path: Path, words: list[str], code: int, error: str, message: str) -> None:

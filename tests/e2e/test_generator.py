@@ -49,6 +49,19 @@ def test_an_entity_comes_and_goes(clone: Clone) -> None:
     assert not (clone.folder / "app" / "quokkas").exists()
 
 
+@pytest.mark.parametrize("shown", ["", "from app.quokkas.admin import QuokkaView\nadmin.add(QuokkaView)\n"])
+def test_what_the_admin_shows_of_an_entity_goes_with_it(clone: Clone, shown: str) -> None:
+    """Whatever the project chose to show."""
+    before = clone.files()
+    assert clone.app("add", *QUOKKA)["ok"]
+    registry = clone.folder / "app" / "admin.py"
+    registry.write_bytes(before["app/admin.py"] + shown.encode())
+    if shown:
+        (clone.folder / "app" / "quokkas" / "admin.py").write_text('"""By hand."""\n')
+    assert clone.app("remove", "Quokka", "--force")["ok"]
+    assert clone.files() == before
+
+
 @pytest.mark.whole_project
 def test_removing_keeps_what_was_changed_by_hand(clone: Clone) -> None:
     clone.app_each(
@@ -208,6 +221,8 @@ def test_one_document_for_programs(clone: Clone) -> None:
     assert (added["entity"], added["path"], added["table"]) == ("Quokka", "/api/v1/quokkas", "quokkas")
     line = "+ from app.quokkas.models import Quokka"
     assert {"action": "change", "path": "app/models.py", "lines": [line]} in added["files"]
+    lines = [line, "+ admin.add(Quokka)"]
+    assert {"action": "change", "path": "app/admin.py", "lines": lines} in added["files"]
     assert added["next"][1] == ".venv/bin/app migrate"
     wrong = clone.run("app", "add", "Quokka2", "title:strange", "--json")
     assert (wrong.returncode, wrong.stderr) == (2, "")

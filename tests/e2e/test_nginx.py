@@ -104,6 +104,16 @@ def test_what_is_compressed_can_be_changed_all_the_same(app: processes.Server, t
         assert client.put(f"{API}/items/{made['id']}", json={"title": "late"}).status_code == 412
 
 
+def test_static_files_are_compressed_and_kept(app: processes.Server, tmp_path: Path) -> None:
+    with in_front(tmp_path, app) as nginx, httpx2.Client(base_url=nginx.url, timeout=60) as client:
+        page = client.get("/docs").text
+        for url in re.findall(r'(?:src|href)="(/static/[^"]+\.(?:js|css))"', page):
+            file = client.get(url)
+            assert file.headers["Content-Encoding"] == "gzip"
+            assert file.headers.get_list("Cache-Control") == ["public, max-age=31536000, immutable"]
+            assert client.get(url, headers={"If-None-Match": file.headers["ETag"]}).status_code == 304
+
+
 def test_the_configuration_that_is_shipped_speaks_tls(tmp_path: Path, app: processes.Server) -> None:
     shutil.copytree(NGINX_FOLDER, tmp_path, dirs_exist_ok=True)
     certificate(tmp_path)

@@ -19,7 +19,7 @@ FIRST_SEED = int(os.environ.get("PROVE_FIRST_SEED", "1"))
 # The contract and the schema; the rest of the suite does not look at what is added.
 SUITE = [
     "tests/conformance/test_matrix.py", "tests/integration/test_hostile.py", "tests/integration/test_migrations.py",
-    "tests/unit/test_models.py", "tests/unit/test_house_rules.py",
+    "tests/integration/test_admin_entities.py", "tests/unit/test_models.py", "tests/unit/test_house_rules.py",
 ]  # fmt: skip
 
 
@@ -46,4 +46,5 @@ def test_whatever_is_added_is_proven_and_goes_without_a_trace(seed: int, tmp_pat
 def chosen(added: list[dict]) -> str:
     """The tests of the routes that were added, and those that are about all."""
     routes = [answer["path"].rpartition("/")[2] for answer in added]
-    return " or ".join([*routes, "test_migrations", "test_models", "test_house_rules", "unique", "declared", "says"])
+    files = ["test_migrations", "test_admin_entities", "test_models", "test_house_rules"]
+    return " or ".join([*routes, *files, "unique", "declared", "says"])

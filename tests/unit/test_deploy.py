@@ -8,13 +8,15 @@ from typing import Any
 import pytest
 import yaml
 
+from app.core.config import Settings
 from app.core.middleware import MAX_BODY_BYTES
-from app.core.protocol import IDLE_GRACE_S, KEEP_ALIVE_S
+from app.core.protocol import IDLE_GRACE_S
 from app.core.server import SHUTDOWN_TIMEOUT_S
 from app.health.readiness import TIMEOUT_S
 from tests.processes import BIN, ROOT
 
 DEPLOY = ROOT / "deploy"
+KEEP_ALIVE_S = Settings.model_fields["keep_alive_seconds"].default
 
 
 def seconds(text: str) -> float:
@@ -58,6 +60,7 @@ def test_systemd_waits_for_what_is_in_flight_and_starts_again(name: str, tmp_pat
     text = (DEPLOY / "systemd" / f"{name}.service").read_text()
     said = dict(line.split("=", 1) for line in text.splitlines() if "=" in line and not line.startswith("#"))
     assert (said["Restart"], said["KillMode"], said["KillSignal"]) == ("always", "mixed", "SIGTERM")
+    assert {"postgresql.service", "redis-server.service"} <= set(said["After"].split())
     assert int(said["TimeoutStopSec"]) > SHUTDOWN_TIMEOUT_S + IDLE_GRACE_S
     if program := shutil.which("systemd-analyze"):
         unit = tmp_path / f"{name}.service"
