@@ -59,17 +59,22 @@ async def the(database: Database, statement: AnySelect, **values: object) -> Row
     return row
 
 
-async def test_both_ways_give_the_same_rows(
-    app: FastAPI, backend: str, short: Database, user: Actor, planned: list[str]
-) -> None:
-    await factories.item(user, title="ünï🎉", description="x" * 300)
-    await user.http.post("/api/v1/items", json={"title": "again"}, headers={"Idempotency-Key": "one"})
+async def jobs_are_done(app: FastAPI) -> None:
+    """SQLite in memory has no WAL: while a job writes, a read is left to SQLAlchemy's way."""
     undone = select(OutboxJob).where(OutboxJob.state != DONE)
 
     async def are_done() -> bool:
         return not await app.state.database.read.all(undone)
 
-    await until(are_done)  # a job writes the token of a mail
+    await until(are_done)
+
+
+async def test_both_ways_give_the_same_rows(
+    app: FastAPI, backend: str, short: Database, user: Actor, planned: list[str]
+) -> None:
+    await factories.item(user, title="ünï🎉", description="x" * 300)
+    await user.http.post("/api/v1/items", json={"title": "again"}, headers={"Idempotency-Key": "one"})
+    await jobs_are_done(app)  # one writes the token of a mail
     for mapper in Base.registry.mappers - {OutboxJob.__mapper__}:
         with statements(app):  # listened to: SQLAlchemy's way
             long = await app.state.database.read.all(select(mapper.class_))
@@ -112,10 +117,11 @@ async def test_a_value_that_is_left_out_or_wrong_is_an_error(short: Database, us
 
 
 async def test_many_other_reads_do_not_displace_one_that_is_asked_often(
-    short: Database, backend: str, planned: list[str], monkeypatch: pytest.MonkeyPatch
+    app: FastAPI, short: Database, backend: str, planned: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if backend == "mysql":
         return
+    await jobs_are_done(app)
     monkeypatch.setattr(plans, "MAX_PLANS", 20)
     often = select(literal("often").label("word"))
     await short.read.one(often)
@@ -202,7 +208,7 @@ async def test_with_a_lost_connection_go_all_that_are_as_old(app: FastAPI, backe
     await reads.rows(asleep, {"seconds": 0})
     both = await asyncio.gather(*(reads.rows(asleep, {"seconds": 0.2}) for _ in range(2)))
     pids = {row.pid for (row,) in both}
-    assert len(pids) == len(planned) == 2
+    assert len(pids) == len([sql for sql in planned if "pg_sleep" in sql]) == 2
     read = asyncio.create_task(reads.rows(asleep, {"seconds": 30}))
     kill = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE state = 'active' AND pid = ANY(:pids)"
 
@@ -266,6 +272,7 @@ async def test_a_long_read_of_sqlite_does_not_keep_the_event_loop(
         return
     for _ in range(5):
         await factories.item(user)
+    await jobs_are_done(app)
     a, b, c = (select(ExampleItem.id).subquery() for _ in range(3))
     few = select(func.count().label("rows")).select_from(a)
     many = select(func.count().label("rows")).select_from(select(a.c.id).join(b, true()).join(c, true()).subquery())
