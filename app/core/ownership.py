@@ -18,7 +18,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from app.core.cached_rows import CALLER, SeenBy, remember_row
 from app.core.database import Reader, Row, can_be_id, utcnow
 from app.core.errors import Forbidden, Invalid, NotFound
-from app.core.first_pages import note_visible
+from app.core.page_statements import note_visible
 
 
 def _created_at(context: Any) -> datetime:

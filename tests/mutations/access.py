@@ -43,15 +43,15 @@ ACCESS = [
         kept_by("conformance/test_matrix test_lists"),
     ),
     Defence(
-        "a list's first page holds one's own rows",
-        "app/core/first_pages.py",
+        "a list's page holds one's own rows",
+        "app/core/page_statements.py",
         "statement = statement.where(model.user_id == bindparam(OWNER))",
         "pass",
         kept_by("conformance/test_matrix test_lists"),
     ),
     Defence(
         "what a list was narrowed to is kept",
-        "app/core/first_pages.py",
+        "app/core/page_statements.py",
         "    if visible is None:\n        return None\n",
         "    visible = visible or next(iter(_visible.values()))\n",
         kept_by("integration/test_lists test_an_endpoint_may_narrow_a_list"),

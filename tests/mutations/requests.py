@@ -4,6 +4,7 @@ from tests.mutations.defence import Defence, kept_by
 
 JSON = "app/core/strict_json.py"
 MIDDLEWARE = "app/core/middleware.py"
+LIST_ORDER = "app/core/list_order.py"
 PAGINATION = "app/core/pagination.py"
 NO_JSON = kept_by("unit/test_strict_json test_what_is_not_is_refused")
 BODY_LIMIT = kept_by("integration/test_http test_a_body_may_have_a_mebibyte_and_no_byte_more")
@@ -116,22 +117,22 @@ REQUESTS = [
     ),
     Defence(
         "a cursor's values are of their columns' types",
-        PAGINATION,
+        LIST_ORDER,
         "return [_typed(key, value) for key, value in zip(keys, values, strict=True)]",
         "return values",
         kept_by("integration/test_lists test_a_forged_cursor_is_422"),
     ),
     Defence(
         "a cursor is of its order",
-        PAGINATION,
+        LIST_ORDER,
         "if signature != _signature(keys):",
         "if False:",
         kept_by("integration/test_lists test_a_cursor_is_good_for_its_own_order_only"),
     ),
     Defence(
         "lists are sorted by what may be told",
-        PAGINATION,
-        "[name for name in names if name not in query.sortable]",
+        LIST_ORDER,
+        "[name for name in names if name not in sortable]",
         "[]",
         BAD_QUERY,
     ),
