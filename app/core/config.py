@@ -14,7 +14,7 @@ from sqlalchemy.engine import URL
 from app.core.config_faults import MIN_SECRET_LENGTH, faults_of
 from app.core.database_url import async_url
 from app.core.quota import parse_limits
-from app.core.service_url import is_sender, require_address
+from app.core.service_url import is_sender, require_address, require_base
 
 ENV_FILE = Path(".env")
 
@@ -179,10 +179,25 @@ class Settings(BaseSettings):
         require_address(value, SERVICE_SCHEMES[str(info.field_name)])
         return value
 
+    @field_validator("frontend_url", "static_url")
+    @classmethod
+    def _known_base(cls, value: str) -> str:
+        require_base(value)
+        return value
+
     @field_validator("frontend_url", "otel_exporter_otlp_endpoint", "static_url")
     @classmethod
     def _without_slash(cls, value: str) -> str:
         return value.rstrip("/")
+
+    @field_validator("otel_exporter_otlp_headers")
+    @classmethod
+    def _named_headers(cls, value: SecretStr) -> SecretStr:
+        """The SDK would leave out what is none, and the collector refuse what comes without it."""
+        parts = value.get_secret_value().split(",") if value.get_secret_value() else []
+        if not all(part.partition("=")[0].strip() and "=" in part for part in parts):
+            raise ValueError("not all of it is name=value")
+        return value
 
     @field_validator("mail_from")
     @classmethod

@@ -61,4 +61,4 @@ def _line(fault: Any) -> str:
     if fault["type"] == "unsafe":
         return fault["msg"]
     name = str(fault["loc"][0])
-    return f"{name.upper()}: {fault['msg']}. {right(Settings, name)}"
+    return f"{name.upper()}: {fault['msg'].removeprefix('Value error, ')}. {right(Settings, name)}"

@@ -1,8 +1,10 @@
-"""The addresses of a broker and of a mail server, and whom mails are from: checked at the start, not at first use."""
+"""The addresses of other services, and whom mails are from: checked at the start, not at first use."""
 
 import asyncio
+import re
 from urllib.parse import urlsplit
 
+_BASE = re.compile(r"(https?://[\w.:\[\]-]+(/[\w.~%/-]*)?)?", re.ASCII | re.IGNORECASE)
 PORTS = {"redis": 6379, "rediss": 6379, "amqp": 5672, "amqps": 5671}
 
 
@@ -17,6 +19,12 @@ def require_address(value: str, schemes: tuple[str, ...]) -> None:
         is_whole = False
     if not is_whole or parts.scheme not in schemes:
         raise ValueError(f"not an address that begins with {', '.join(f'{scheme}://' for scheme in schemes)}")
+
+
+def require_base(value: str) -> None:
+    """Raises ValueError for an address that a path cannot be put behind, or that is not safe in a page or a header."""
+    if not _BASE.fullmatch(value):
+        raise ValueError("not a host with a path alone: no query, no user, no characters that a URL does not have")
 
 
 async def answers(url: str) -> bool:
