@@ -48,4 +48,7 @@ def _other() -> int | None:
         describe = getattr(error, "format_message", None)  # Typer's own have it
         if describe is None:
             raise
-        raise Fault("usage", describe(), next_step="app --help") from None
+        message = describe()
+        if not message:  # its help is shown already, to a command without its arguments
+            return 2
+        raise Fault("usage", message, next_step="app --help") from None

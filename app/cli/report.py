@@ -41,9 +41,10 @@ def say_fault(as_json: bool, fault: Fault) -> None:
         error = {"code": fault.code, "argument": fault.argument, "message": str(fault)}
         _print_json({"ok": False, "error": error, "next": [fault.next_step] if fault.next_step else []})
     else:
-        next_step = f" Next: {fault.next_step}" if fault.next_step else ""
-        where = f"{fault.argument}: " if fault.argument else ""
-        _print(f"{where}{fault}{next_step}", sys.stderr)
+        line = f"{fault.argument}: {fault}" if fault.argument else str(fault)
+        if fault.next_step:
+            line += f"{'' if line.endswith(('.', '?')) else '.'} Next: {fault.next_step}"
+        _print(line, sys.stderr)
 
 
 def _print_json(document: dict[str, Any]) -> None:

@@ -236,3 +236,8 @@ def test_a_word_that_no_command_takes(tmp_path: Path) -> None:
     env = processes.environment()
     unknown = processes.command("app", "add", "--no-such-option", "--json", folder=tmp_path, env=env)
     assert (unknown.returncode, json.loads(unknown.stdout)["error"]["code"]) == (2, "usage")
+    mistyped = processes.command("app", "ad", folder=tmp_path, env=env)
+    assert mistyped.stderr == "No such command 'ad'. Did you mean 'add'? Next: app --help\n"
+    alone = processes.command("app", "add", folder=tmp_path, env=env)
+    assert (alone.returncode, alone.stderr) == (2, "")
+    assert "Usage: app add" in alone.stdout
