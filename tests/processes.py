@@ -22,7 +22,7 @@ from tests.factories import SECRET
 
 ROOT = Path(__file__).parents[1]
 BIN = Path(sys.executable).parent
-START_TIMEOUT_S = 60
+START_TIMEOUT_S = 120
 
 
 def environment(**variables: str) -> dict[str, str]:
@@ -109,7 +109,7 @@ class Server:
     def kill(self) -> None:
         with suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.wait(timeout=30)
+        self.process.wait(timeout=60)
 
 
 @contextmanager
@@ -151,7 +151,7 @@ def _end(process: subprocess.Popen[str]) -> None:
         with suppress(ProcessLookupError):
             os.killpg(process.pid, number)
         with suppress(subprocess.TimeoutExpired):
-            process.wait(timeout=30)
+            process.wait(timeout=60)
             return
 
 
@@ -174,5 +174,5 @@ def where_it_hangs(running: Server) -> str:
     said = f"state {state.read_text().rpartition(')')[2].split()[0]}\n" if state.exists() else ""
     running.process.send_signal(signal.SIGABRT)
     with suppress(subprocess.TimeoutExpired):
-        running.process.wait(timeout=30)
+        running.process.wait(timeout=60)
     return said + running.log.read_text()

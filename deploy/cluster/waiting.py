@@ -6,7 +6,7 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
-TIMEOUT_S = 60
+TIMEOUT_S = 120  # a machine that writes for others may keep a disk for a minute
 BETWEEN_LOOKS_S = 0.01
 
 
