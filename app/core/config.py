@@ -1,6 +1,7 @@
 """Settings from the environment and `.env`; an unsafe or wrong one stops the start."""
 
 import json
+import re
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -42,6 +43,8 @@ SERVICE_SCHEMES = {
     "sentry_dsn": ("http", "https"),
     "static_url": ("http", "https"),
 }
+ORIGIN = re.compile(r"\*|[a-z][a-z0-9+.-]*://[a-z0-9_.:\[\]-]+")
+HOST_NAME = re.compile(r"\*|(\*\.)?[\w.-]+|\[[0-9a-f:.]+\]", re.ASCII | re.IGNORECASE)
 LIMITS = "10/minute, or several: 10/minute,100/hour"
 
 
@@ -143,7 +146,25 @@ class Settings(BaseSettings):
     @classmethod
     def _split(cls, value: Any) -> Any:
         if isinstance(value, str):
-            return json.loads(value) if value.startswith("[") else [part.strip() for part in value.split(",")]
+            return (
+                json.loads(value)
+                if value.startswith("[")
+                else [part for one in value.split(",") if (part := one.strip())]
+            )
+        return value
+
+    @field_validator("allowed_origins")
+    @classmethod
+    def _known_origins(cls, value: list[str]) -> list[str]:
+        if not all(ORIGIN.fullmatch(one) for one in value):
+            raise ValueError("one is not as browsers send it: scheme://host in small letters, without a path")
+        return value
+
+    @field_validator("allowed_hosts")
+    @classmethod
+    def _known_hosts(cls, value: list[str]) -> list[str]:
+        if not all(HOST_NAME.fullmatch(one) for one in value):
+            raise ValueError("one is no host's name alone: without a scheme, a port and a path")
         return value
 
     @field_validator("database_url")

@@ -54,6 +54,11 @@ def faults(environment: pytest.MonkeyPatch, **variables: str) -> list[str]:
         ("LOG_LEVEL", "loud", "DEBUG, INFO, WARNING or ERROR"),
         ("SECRET_KEY", "short", "openssl rand -hex 32"),
         ("ALLOWED_ORIGINS", "[1", "origins with commas between"),
+        ("ALLOWED_ORIGINS", "app.example.com", "https://app.example.com"),
+        ("ALLOWED_ORIGINS", "https://app.example.com/", "https://app.example.com"),
+        ("ALLOWED_ORIGINS", "https://a.example,https://App.example.com", "https://app.example.com"),
+        ("ALLOWED_HOSTS", "https://api.example.com", "api.example.com,*.example.com"),
+        ("ALLOWED_HOSTS", "api.example.com:8000", "api.example.com,*.example.com"),
         ("CELERY_BROKER_URL", "oracle://queue", "amqp://user:password@host/vhost, or redis://host:6379/0"),
         ("CELERY_BROKER_URL", "amqp://", "amqp://user:password@host/vhost, or redis://host:6379/0"),
         ("CELERY_BROKER_URL", "redis://host:port", "amqp://user:password@host/vhost, or redis://host:6379/0"),
@@ -155,9 +160,11 @@ def test_a_safe_production_starts(environment: pytest.MonkeyPatch) -> None:
     environment.setenv("SECRET_KEY", SECRET)
     environment.setenv("DATABASE_URL", "postgres://u:p@h/x")
     environment.setenv("WEB_CONCURRENCY", "4")
-    environment.setenv("ALLOWED_ORIGINS", "https://a.example, https://b.example")
+    environment.setenv("ALLOWED_ORIGINS", "https://a.example, https://b.example:8443,")
+    environment.setenv("ALLOWED_HOSTS", "api.example.com, *.example.org, [::1], localhost")
     settings = load_settings()
-    assert settings.allowed_origins == ["https://a.example", "https://b.example"]
+    assert settings.allowed_origins == ["https://a.example", "https://b.example:8443"]
+    assert settings.allowed_hosts == ["api.example.com", "*.example.org", "[::1]", "localhost"]
     assert settings.logs_as_json
     assert SECRET not in repr(settings)
     assert "u:p" not in repr(settings)
