@@ -4,11 +4,13 @@ import os
 import socket
 from collections.abc import Generator
 from contextlib import contextmanager
+from errno import EACCES, EADDRINUSE
 from tempfile import TemporaryDirectory
 
 from app.cli.migrate import migrated
 from app.cli.report import Fault, say
 from app.core.config import Settings
+from app.core.config_faults import right
 from app.core.environment import load_settings
 from app.core.metrics import SHARED_FOLDER
 from app.core.server import make_config, serve
@@ -50,10 +52,12 @@ def _require_free_port(settings: Settings) -> None:
         try:
             listener.bind((settings.host, settings.port))
         except OSError as error:
+            where = f"cannot listen on {settings.host}:{settings.port} ({error.strerror})"
+            if error.errno not in (EADDRINUSE, EACCES):
+                raise Fault("host", f"{where}. {right(settings, 'host')}", argument="HOST", exit_code=1) from None
             raise Fault(
                 "port",
-                f"cannot listen on {settings.host}:{settings.port} ({os.strerror(error.errno or 0)}). "
-                f"Stop what listens there, or choose another: make run PORT={settings.port + 1}",
+                f"{where}. Stop what listens there, or choose another: make run PORT={settings.port + 1}",
                 argument="PORT",
                 exit_code=1,
             ) from None

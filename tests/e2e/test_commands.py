@@ -115,6 +115,15 @@ def test_a_port_in_use_is_one_line(tmp_path: Path, sqlite: dict[str, str]) -> No
     )
 
 
+@pytest.mark.parametrize("host", ["::here", "192.0.2.1"])
+def test_a_host_that_is_not_here_is_one_line(tmp_path: Path, sqlite: dict[str, str], host: str) -> None:
+    run = processes.command("app", "serve", folder=tmp_path, env=sqlite | {"HOST": host, "PORT": "8000"})
+    assert run.returncode == 1
+    (line,) = run.stderr.splitlines()
+    assert line.startswith(f"HOST: cannot listen on {host}:8000 (")
+    assert line.endswith("). Right: an address to listen on: 127.0.0.1 or 0.0.0.0")
+
+
 def test_one_document_and_nothing_else(tmp_path: Path, sqlite: dict[str, str]) -> None:
     run = processes.command("app", "migrate", "--json", folder=tmp_path, env=sqlite | {"DEBUG": "true"})
     assert json.loads(run.stdout)["ok"] is True
