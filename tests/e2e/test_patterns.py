@@ -22,6 +22,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.core.database import utcnow
 from app.core.errors import Conflict
 from app.core.jobs import enqueue
+from app.core.jobs.task import TASKS
 from app.core.mail import templates
 from app.core.middleware import MAX_BODY_BYTES
 from app.examples.models import ExampleItem
@@ -33,12 +34,15 @@ from tests.waiting import until
 
 
 @pytest.fixture
-def snippets() -> dict[str, Any]:
-    """What the page of patterns defines."""
+def snippets() -> Generator[dict[str, Any]]:
+    """What the page of patterns defines. Its tasks go: later applications would give their periods' runs to others."""
     namespace: dict[str, Any] = {"__file__": __file__, "__name__": "docs_patterns"}
+    known = dict(TASKS)
     for code in blocks("docs/PATTERNS.md", "python"):
         exec(compile(code, "docs/PATTERNS.md", "exec"), namespace)
-    return namespace
+    yield namespace
+    for name in TASKS.keys() - known.keys():
+        del TASKS[name]
 
 
 @pytest.fixture
