@@ -1,21 +1,34 @@
 """Settings from the environment and `.env`; an unsafe or wrong one stops the start."""
 
-import json
-import re
-from ipaddress import ip_network
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
 from fastapi import Depends, Request
-from pydantic import Field, SecretStr, ValidationInfo, field_validator, model_validator
+from pydantic import Field, SecretStr, model_validator
 from pydantic_core import PydanticCustomError
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import BaseSettings, SettingsConfigDict
 from sqlalchemy.engine import URL
 
 from app.core.config_faults import MIN_SECRET_LENGTH, faults_of
+from app.core.config_types import (
+    BaseAddress,
+    BrokerAddress,
+    CollectorAddress,
+    DatabaseAddress,
+    DatabaseAddresses,
+    Headers,
+    HostNames,
+    Limits,
+    MailServerAddress,
+    Networks,
+    Origins,
+    RedisAddress,
+    Sampler,
+    SecretList,
+    Sender,
+    WebAddress,
+)
 from app.core.database_url import async_url
-from app.core.quota import parse_limits
-from app.core.service_url import is_sender, require_address, require_base
 
 ENV_FILE = Path(".env")
 
@@ -24,27 +37,6 @@ ENV_FILE = Path(".env")
 CONNECTIONS_OF_AN_INSTANCE = 32
 LARGEST_POOL, SMALLEST_POOL = 10, 2
 
-List = Annotated[list[str], NoDecode]
-SecretList = Annotated[list[SecretStr], NoDecode]
-Sampler = Literal[
-    "always_on",
-    "always_off",
-    "traceidratio",
-    "parentbased_always_on",
-    "parentbased_always_off",
-    "parentbased_traceidratio",
-]
-SERVICE_SCHEMES = {
-    "redis_url": ("redis", "rediss"),
-    "celery_broker_url": ("amqp", "amqps", "redis", "rediss"),
-    "smtp_url": ("smtp", "smtps"),
-    "frontend_url": ("http", "https"),
-    "otel_exporter_otlp_endpoint": ("http", "https"),
-    "sentry_dsn": ("http", "https"),
-    "static_url": ("http", "https"),
-}
-ORIGIN = re.compile(r"\*|[a-z][a-z0-9+.-]*://[a-z0-9_.:\[\]-]+")
-HOST_NAME = re.compile(r"\*|(\*\.)?[\w.-]+|\[[0-9a-f:.]+\]", re.ASCII | re.IGNORECASE)
 LIMITS = "10/minute, or several: 10/minute,100/hour"
 
 
@@ -65,12 +57,12 @@ class Settings(BaseSettings):
     )
     debug: bool = Field(False, description="true or false")
 
-    database_url: str = Field(
+    database_url: DatabaseAddress = Field(
         "sqlite:///./app.db",
         repr=False,
         description="sqlite:///./app.db, postgresql://user:password@host/name or mysql://user:password@host/name",
     )
-    database_replica_urls: List = Field(
+    database_replica_urls: DatabaseAddresses = Field(
         [], repr=False, description="addresses like DATABASE_URL's, with commas between"
     )
     replica_max_lag_seconds: int = Field(5, ge=1, le=300, description="a whole number from 1 to 300")
@@ -94,28 +86,30 @@ class Settings(BaseSettings):
     require_verified_email: bool = Field(False, description="true or false")
     password_min_length: int = Field(8, ge=8, le=64, description="a whole number from 8 to 64")
 
-    allowed_origins: List = Field([], description="origins with commas between: https://app.example.com,https://b.c")
-    allowed_hosts: List = Field([], description="host names with commas between: api.example.com,*.example.com")
-    forwarded_allow_ips: str = Field("127.0.0.1", description="the proxies' addresses or networks: 10.0.0.0/8")
+    allowed_origins: Origins = Field([], description="origins with commas between: https://app.example.com,https://b.c")
+    allowed_hosts: HostNames = Field([], description="host names with commas between: api.example.com,*.example.com")
+    forwarded_allow_ips: Networks = Field("127.0.0.1", description="the proxies' addresses or networks: 10.0.0.0/8")
 
     rate_limit_enabled: bool = Field(True, description="true or false")
-    rate_limit_user: str = Field("600/minute", validate_default=False, description=LIMITS)
-    rate_limit_auth: str = Field("60/minute", validate_default=False, description=LIMITS)
-    login_limit_account: str = Field("5/minute,20/hour", validate_default=False, description=LIMITS)
-    login_limit_address: str = Field("20/minute,100/hour", validate_default=False, description=LIMITS)
-    redis_url: str = Field("", repr=False, description="redis://:password@host:6379/0, or rediss://")
+    rate_limit_user: Limits = Field("600/minute", validate_default=False, description=LIMITS)
+    rate_limit_auth: Limits = Field("60/minute", validate_default=False, description=LIMITS)
+    login_limit_account: Limits = Field("5/minute,20/hour", validate_default=False, description=LIMITS)
+    login_limit_address: Limits = Field("20/minute,100/hour", validate_default=False, description=LIMITS)
+    redis_url: RedisAddress = Field("", repr=False, description="redis://:password@host:6379/0, or rediss://")
 
-    celery_broker_url: str = Field(
+    celery_broker_url: BrokerAddress = Field(
         "", repr=False, description="amqp://user:password@host/vhost, or redis://host:6379/0; amqps and rediss too"
     )
-    smtp_url: str = Field("", repr=False, description="smtp://host:587, smtps://host:465, with user:password@ if any")
-    mail_from: str = Field("", description="an address, or a name with one: Example <no-reply@example.com>")
+    smtp_url: MailServerAddress = Field(
+        "", repr=False, description="smtp://host:587, smtps://host:465, with user:password@ if any"
+    )
+    mail_from: Sender = Field("", description="an address, or a name with one: Example <no-reply@example.com>")
     mail_folder: Path = Field(Path("mails"), description="a folder")
-    frontend_url: str = Field("", description="the website's address: https://app.example.com")
+    frontend_url: BaseAddress = Field("", description="the website's address: https://app.example.com")
 
     docs_enabled: bool = Field(True, description="true or false")
     admin_enabled: bool = Field(True, description="true or false")
-    static_url: str = Field("", description="the address of a CDN in front of /static: https://cdn.example.com")
+    static_url: BaseAddress = Field("", description="the address of a CDN in front of /static: https://cdn.example.com")
     metrics_enabled: bool = Field(True, description="true or false")
 
     host: str = Field("127.0.0.1", description="an address to listen on: 127.0.0.1 or 0.0.0.0")
@@ -129,8 +123,10 @@ class Settings(BaseSettings):
     )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="DEBUG, INFO, WARNING or ERROR")
 
-    otel_exporter_otlp_endpoint: str = Field("", description="the collector's address: http://collector:4318")
-    otel_exporter_otlp_headers: SecretStr = Field(SecretStr(""), description="name=value, with commas between")
+    otel_exporter_otlp_endpoint: CollectorAddress = Field(
+        "", description="the collector's address: http://collector:4318"
+    )
+    otel_exporter_otlp_headers: Headers = Field(SecretStr(""), description="name=value, with commas between")
     otel_service_name: str = Field("", description="a name")
     otel_traces_exporter: Literal["otlp", "none"] = Field("otlp", description="otlp or none")
     otel_metrics_exporter: Literal["otlp", "none"] = Field("otlp", description="otlp or none")
@@ -140,92 +136,7 @@ class Settings(BaseSettings):
     )
     otel_traces_sampler_arg: float = Field(1, ge=0, le=1, description="a share from 0 to 1: 0.1 is one in ten")
 
-    sentry_dsn: str = Field("", repr=False, description="https://key@host/project, as Sentry shows it")
-
-    @field_validator("allowed_origins", "allowed_hosts", "database_replica_urls", "secret_key_previous", mode="before")
-    @classmethod
-    def _split(cls, value: Any) -> Any:
-        if isinstance(value, str):
-            return (
-                json.loads(value)
-                if value.startswith("[")
-                else [part for one in value.split(",") if (part := one.strip())]
-            )
-        return value
-
-    @field_validator("allowed_origins")
-    @classmethod
-    def _known_origins(cls, value: list[str]) -> list[str]:
-        if not all(ORIGIN.fullmatch(one) for one in value):
-            raise ValueError("one is not as browsers send it: scheme://host in small letters, without a path")
-        return value
-
-    @field_validator("allowed_hosts")
-    @classmethod
-    def _known_hosts(cls, value: list[str]) -> list[str]:
-        if not all(HOST_NAME.fullmatch(one) for one in value):
-            raise ValueError("one is no host's name alone: without a scheme, a port and a path")
-        return value
-
-    @field_validator("database_url")
-    @classmethod
-    def _known_database(cls, value: str) -> str:
-        async_url(value)
-        return value
-
-    @field_validator("database_replica_urls")
-    @classmethod
-    def _known_replicas(cls, value: list[str]) -> list[str]:
-        for address in value:
-            async_url(address)
-        return value
-
-    @field_validator("forwarded_allow_ips")
-    @classmethod
-    def _addresses(cls, value: str) -> str:
-        """What is no address the server would compare as text, and nobody would be behind that proxy."""
-        for part in value.split(",") if value.strip() != "*" else ():
-            ip_network(part.strip())
-        return value
-
-    @field_validator("rate_limit_user", "rate_limit_auth", "login_limit_account", "login_limit_address")
-    @classmethod
-    def _limits(cls, value: str) -> str:
-        parse_limits(value)
-        return value
-
-    @field_validator(*SERVICE_SCHEMES)
-    @classmethod
-    def _known_service(cls, value: str, info: ValidationInfo) -> str:
-        require_address(value, SERVICE_SCHEMES[str(info.field_name)])
-        return value
-
-    @field_validator("frontend_url", "static_url")
-    @classmethod
-    def _known_base(cls, value: str) -> str:
-        require_base(value)
-        return value
-
-    @field_validator("frontend_url", "otel_exporter_otlp_endpoint", "static_url")
-    @classmethod
-    def _without_slash(cls, value: str) -> str:
-        return value.rstrip("/")
-
-    @field_validator("otel_exporter_otlp_headers")
-    @classmethod
-    def _named_headers(cls, value: SecretStr) -> SecretStr:
-        """The SDK would leave out what is none, and the collector refuse what comes without it."""
-        parts = value.get_secret_value().split(",") if value.get_secret_value() else []
-        if not all(part.partition("=")[0].strip() and "=" in part for part in parts):
-            raise ValueError("not all of it is name=value")
-        return value
-
-    @field_validator("mail_from")
-    @classmethod
-    def _one_sender(cls, value: str) -> str:
-        if value and not is_sender(value):
-            raise ValueError("not one address")
-        return value
+    sentry_dsn: WebAddress = Field("", repr=False, description="https://key@host/project, as Sentry shows it")
 
     @model_validator(mode="after")
     def _safe(self) -> Self:
