@@ -62,8 +62,8 @@ def _require_networks(value: str) -> None:
 
 def _require_headers(value: SecretStr) -> None:
     """The SDK would leave out what is none, and the collector refuse what comes without it."""
-    parts = value.get_secret_value().split(",") if value.get_secret_value() else []
-    if not all(part.partition("=")[0].strip() and "=" in part for part in parts):
+    parts = [part.partition("=") for part in value.get_secret_value().split(",") if part.strip()]
+    if not all(name.strip() and sign for name, sign, _ in parts):
         raise ValueError("not all of it is name=value")
 
 

@@ -162,6 +162,7 @@ def test_a_safe_production_starts(environment: pytest.MonkeyPatch) -> None:
     environment.setenv("WEB_CONCURRENCY", "4")
     environment.setenv("ALLOWED_ORIGINS", "https://a.example, https://b.example:8443,")
     environment.setenv("ALLOWED_HOSTS", "api.example.com, *.example.org, [::1], localhost")
+    environment.setenv("OTEL_EXPORTER_OTLP_HEADERS", "a=b%20c, d=,")
     settings = load_settings()
     assert settings.allowed_origins == ["https://a.example", "https://b.example:8443"]
     assert settings.allowed_hosts == ["api.example.com", "*.example.org", "[::1]", "localhost"]
