@@ -17,6 +17,7 @@ POOL_TIMEOUT_S = 10
 POOL_RECYCLE_S = 1800  # sooner than servers and firewalls drop what is idle
 
 LOCK_SHARE = 3  # of a statement's time that may pass in waiting for another transaction's row is a third
+CR_SERVER_LOST = 2013  # https://dev.mysql.com/doc/mysql-errors/8.4/en/client-error-reference.html
 IDLE_TIMEOUT_S = 300  # of a transaction in which nothing happens: whoever began it is gone, and its locks are not
 
 
@@ -60,6 +61,8 @@ def make_engine(settings: Settings, *, read_only: bool = False) -> AsyncEngine:
         _prepare_sqlite(engine, read_only=read_only)
     else:
         _leave_out_what_is_lost(engine, backend)
+    if backend == "mysql":
+        _name_what_is_lost_at_once(engine)
     return engine
 
 
@@ -125,6 +128,18 @@ def _leave_out_what_is_lost(engine: AsyncEngine, backend: str) -> None:
         driver = record.driver_connection
         if driver.is_closed() if backend == "postgresql" else driver._stream_broken:  # noqa: SLF001 - held by a test
             raise DisconnectionError
+
+
+def _name_what_is_lost_at_once(engine: AsyncEngine) -> None:
+    """asyncmy raises RuntimeError where the server ends a connection that uvloop has just made."""
+
+    @event.listens_for(engine.sync_engine, "do_connect")
+    def connect(dialect: Any, _record: Any, arguments: list[Any], options: dict[str, Any]) -> Any:
+        try:
+            return dialect.connect(*arguments, **options)
+        except RuntimeError as error:
+            lost = f"Lost connection to MySQL server at its start ({error})"
+            raise dialect.loaded_dbapi.OperationalError(CR_SERVER_LOST, lost) from error
 
 
 def _prepare_sqlite(engine: AsyncEngine, *, read_only: bool) -> None:

@@ -42,6 +42,13 @@ STORAGE = [
         kept_by("e2e/test_pools test_after_a_restart_of_the_database_the_first_requests_succeed"),
     ),
     Defence(
+        "a connection that is lost at its start is 503",
+        ENGINES,
+        "except RuntimeError as error",
+        "except KeyError as error",
+        kept_by("integration/test_lost_connections test_whenever_a_connection_is_lost_the_client_hears_to_come_again"),
+    ),
+    Defence(
         "a wait for a lock ends before its statement",
         ENGINES,
         '        "lock_timeout": str(statement_s * 1000 // LOCK_SHARE),\n',
