@@ -44,19 +44,22 @@ check: $(DEVELOPMENT) ## The gate: format, lint, types, lock, tests with coverag
 .PHONY: check-lock
 check-lock: $(DEVELOPMENT)
 	$(UV) lock --check --quiet
-	@$(EXPORT) | cmp --silent - requirements.txt \
-		|| { echo "requirements.txt is not what uv.lock says: run 'make lock'"; exit 1; }
+	@$(EXPORT) | cmp --silent - requirements.txt && $(EXPORT_HEROKU) | cmp --silent - $(HEROKU) \
+		|| { echo "requirements.txt or $(HEROKU) is not what uv.lock says: run 'make lock'"; exit 1; }
 
 EXPORT = $(UV) export --quiet --frozen --no-dev --no-emit-project --no-header --no-annotate
+HEROKU := deploy/heroku/requirements.txt
+EXPORT_HEROKU = $(EXPORT) $(addprefix --extra ,postgres redis celery sentry telemetry)
 
 .PHONY: check-pip
 check-pip: $(DEVELOPMENT) ## Install requirements.txt with pip into an empty venv and serve from it
 	@$(BIN)/python -m tests.check_pip
 
 .PHONY: lock
-lock: | $(UV) ## Write uv.lock and requirements.txt anew from pyproject.toml
+lock: | $(UV) ## Write uv.lock and what is exported from it anew from pyproject.toml
 	$(UV) lock --quiet
 	$(EXPORT) > requirements.txt
+	$(EXPORT_HEROKU) > $(HEROKU)
 
 .PHONY: format
 format: $(DEVELOPMENT) ## Format the code and mend what the linter can

@@ -100,15 +100,25 @@ def test_elsewhere_the_profile_changes_nothing() -> None:
 
 
 def test_what_the_build_adds_is_what_the_addresses_need(tmp_path: Path) -> None:
-    """With a Python that notes what it is told: pip's and uv's own part is theirs."""
+    """With a Python that notes what it is told: pip's own part is its."""
     python, told = tmp_path / "python", tmp_path / "told"
     python.write_text(f'#!/bin/sh\necho "$@" >> {told}\n')
     python.chmod(0o755)
-    env = {"PATH": f"{tmp_path}:{os.environ['PATH']}", "TMPDIR": str(tmp_path)}
+    env = {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
     assert subprocess.run([ROOT / "bin" / "post_compile"], cwd=ROOT, env=env).returncode == 0
-    install, export, add, remove = told.read_text().splitlines()
-    version = re.findall(r"^UV_VERSION := (.+)$", (ROOT / "Makefile").read_text(), re.MULTILINE)[0]
-    assert install == f"-m pip install --quiet uv=={version}"
-    assert set(re.findall(r"--extra (\w+)", export)) == {"postgres", "redis", "celery", "sentry", "telemetry"}
-    assert add.endswith(f"--requirement {tmp_path}/extras.txt")
-    assert remove.endswith("uninstall --quiet --yes uv")
+    assert told.read_text() == "-m pip install --quiet --requirement deploy/heroku/requirements.txt\n"
+    added = pinned(ROOT / "deploy" / "heroku" / "requirements.txt")
+    assert pinned(ROOT / "requirements.txt") <= added
+    assert {"asyncpg", "redis", "celery", "sentry-sdk", "opentelemetry-sdk"} <= {name for name, _ in added}
+
+
+def pinned(file: Path) -> set[tuple[str, str]]:
+    return set(re.findall(r"^([\w.-]+)==(\S+)", file.read_text(), re.MULTILINE))
+
+
+def test_the_buildpack_finds_one_lock_file() -> None:
+    """It refuses more (its lib/package_manager.sh). Each word of .slugignore is a pattern, in a comment, too."""
+    removed = (ROOT / ".slugignore").read_text().split()
+    assert removed == ["uv.lock"]
+    found = [name for name in ("Pipfile.lock", "poetry.lock", "requirements.txt", "uv.lock") if (ROOT / name).exists()]
+    assert [name for name in found if name not in removed] == ["requirements.txt"]
