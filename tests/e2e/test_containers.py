@@ -138,6 +138,18 @@ def test_what_the_services_name_is_there(stage: dict[str, Any]) -> None:
         assert service["image"] == "groundwork" or re.search(r":\d", service["image"]), f"{name}: no version"
 
 
+def test_one_service_builds_the_image_and_the_others_use_it(stage: dict[str, Any]) -> None:
+    assert [name for name, service in stage["services"].items() if "build" in service] == ["api"]
+    assert {service["image"] for service in ours(stage)} == {"groundwork"}
+
+
+def test_a_replica_is_of_its_primarys_version(stage: dict[str, Any]) -> None:
+    images = {
+        service["image"] for name, service in stage["services"].items() if name.startswith(("postgres", "replica"))
+    }
+    assert len(images) == 1
+
+
 def test_nginx_and_the_apps_know_each_others_addresses(stage: dict[str, Any]) -> None:
     addresses = [service["networks"]["front"]["ipv4_address"] for service in apps(stage)]
     nginx = stage["services"]["nginx"]

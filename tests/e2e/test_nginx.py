@@ -22,6 +22,7 @@ from deploy.cluster.servers import Nginx
 from tests import factories, processes
 from tests.e2e.balanced import API, in_front
 from tests.e2e.stack import Caller
+from tests.processes import ROOT
 from tests.waiting import until_sync
 
 pytestmark = [
@@ -90,6 +91,28 @@ def test_what_nginx_says_and_what_it_passes_on(app: processes.Server, tmp_path: 
             ["no-store"],
         ]
         assert caller.titles() == []
+
+
+OUTER = "127.0.0.2"  # what has TLS, and asks nginx without
+
+
+@pytest.mark.parametrize("file", ["nginx", "compose"])
+def test_who_is_in_front_says_the_clients_address_and_scheme_and_nobody_else(
+    file: str, app: processes.Server, tmp_path: Path
+) -> None:
+    text = (ROOT / "deploy" / file / "listen.conf").read_text()
+    behind = "\n".join(re.findall(r"^# ((?:set_real_ip_from|real_ip_\w+) .+;)$", text, re.MULTILINE))
+    trusting = re.sub("set_real_ip_from .+;", f"set_real_ip_from {OUTER};", behind)
+    with in_front(tmp_path, app, **{"include listen.conf;": f"include listen.conf; {trusting}"}) as nginx:
+        said = {"X-Forwarded-For": "203.0.113.7", "X-Forwarded-Proto": "https"}
+        for peer, address, scheme in ((OUTER, "203.0.113.7", "https"), ("127.0.0.8", "127.0.0.8", "http")):
+            transport = httpx2.HTTPTransport(local_address=peer)
+            with httpx2.Client(base_url=nginx.url, timeout=60, headers=said, transport=transport) as client:
+                Caller(client)
+                for _ in range(2):
+                    assert client.post(f"{API}/items", json={"title": "one of two"}).status_code == 201
+                assert client.get(f"{API}/auth/sessions").json()[0]["ip_address"] == address
+                assert client.get(f"{API}/items?limit=1").links["next"]["url"].startswith(f"{scheme}://")
 
 
 def test_what_is_compressed_can_be_changed_all_the_same(app: processes.Server, tmp_path: Path) -> None:
