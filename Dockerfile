@@ -21,6 +21,7 @@ RUN printf '%s\n' '#!/srv/.venv/bin/python' 'from app.cli import main' 'if __nam
 FROM python:3.13-slim-bookworm
 # Nothing is installed from here on, and so there is nothing that could.
 RUN python -m pip uninstall --quiet --yes --root-user-action=ignore pip \
+    && rm -r /usr/local/lib/python3.13/ensurepip \
     && useradd --uid 10001 --home-dir /srv --no-create-home --shell /usr/sbin/nologin groundwork
 WORKDIR /srv
 # Root's, so that the server cannot change its own code; it writes to /tmp and nowhere else.

@@ -26,6 +26,9 @@ run: setup ## Migrate the database and serve on PORT (8000)
 .PHONY: setup
 setup: $(RUNTIME) ## Make .venv; EXTRAS="postgres mysql celery redis" adds those of them
 
+.PHONY: tools
+tools: $(DEVELOPMENT) ## Add to .venv what tests, lint and types need; each target that wants it does so itself
+
 .PHONY: test
 test: $(DEVELOPMENT) ## Run the quick tests on SQLite in memory, and on TEST_POSTGRES_URL and TEST_MYSQL_URL when set
 	@$(BIN)/pytest -n auto --dist worksteal -m "not whole_project"

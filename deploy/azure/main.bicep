@@ -27,7 +27,7 @@ param secretKeyPrevious string = ''
 
 @secure()
 @minLength(32)
-@description('Letters and digits only: it stands in an address.')
+@description('Letters and digits only, since it stands in an address; Azure wants a capital among them.')
 param databasePassword string
 
 @description('B1 is the least that is always on; P0v3 the least with slots.')
@@ -212,7 +212,7 @@ resource app 'Microsoft.Web/sites@2023-12-01' = {
       http20Enabled: true
       minTlsVersion: '1.2'
       vnetRouteAllEnabled: true
-      healthCheckPath: '/health/ready'
+      healthCheckPath: '/health/live' // whatever fails it is replaced, which mends no database
       appSettings: [
         { name: 'WEBSITES_PORT', value: '8000' }
         { name: 'WEBSITES_ENABLE_APP_SERVICE_STORAGE', value: 'false' }

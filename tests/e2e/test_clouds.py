@@ -69,6 +69,7 @@ def test_azures_settings_are_known_and_its_secrets_have_no_default() -> None:
         "SecretUri="
     )
     assert settings["METRICS_ENABLED"] == "'false'"
+    assert "healthCheckPath: '/health/live'" in BICEP  # an instance that fails it is replaced
     secure = re.findall(r"@secure\(\)\n(?:@.+\n)*param (\w+) string(.*)", BICEP)
     assert secure == [("secretKey", ""), ("secretKeyPrevious", " = ''"), ("databasePassword", "")]
     for name in re.findall(r"^(?:param|var|resource) (\w+)", BICEP, re.MULTILINE):

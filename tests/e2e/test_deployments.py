@@ -38,6 +38,13 @@ def test_its_commands_are_bash(page: str) -> None:
     assert (run.returncode, run.stderr) == (0, "")
 
 
+@pytest.mark.parametrize("page", PAGES)
+def test_its_commands_say_where_each_variable_comes_from(page: str) -> None:
+    script = "".join(blocks(f"docs/deployment/{page}", "bash"))
+    used = set(re.findall(r"\$\{?([A-Z][A-Z_]*)\b", script))
+    assert used <= set(re.findall(r"\b([A-Z][A-Z_]*)=", script))
+
+
 def test_the_overview_leads_to_each() -> None:
     rows = re.findall(r"^\| \[.+?\]\(deployment/(.+?)\)", (ROOT / "docs" / "DEPLOYMENT.md").read_text(), re.MULTILINE)
     assert sorted(rows) == PAGES
