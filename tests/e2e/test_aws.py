@@ -7,8 +7,10 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+import botocore.session
 import pytest
 import yaml
+from botocore import xform_name
 
 from app.core.protocol import IDLE_GRACE_S
 from app.core.server import SHUTDOWN_TIMEOUT_S
@@ -98,6 +100,29 @@ def test_only_the_balancer_is_open_to_the_world(stack: dict[str, Any]) -> None:
 def test_a_deployment_leaves_the_number_of_tasks_to_the_scaling(stack: dict[str, Any]) -> None:
     assert "DesiredCount" not in stack["Api"]
     assert (stack["Scaling"]["MinCapacity"], stack["Scaling"]["MaxCapacity"]) == ("LeastTasks", "MostTasks")
+
+
+OF_THE_CLIENT = {"cli-input-json", "output", "query"}
+ITS_OWN = {("cloudformation", "deploy"), ("configure", "get"), ("ecr", "get-login-password"), ("ecs", "wait")}
+
+
+def test_its_commands_and_their_options_are_those_of_aws() -> None:
+    """As the models of the services name them, from which the client makes its commands."""
+    session = botocore.session.get_session()
+    tried = set()
+    written = [*blocks("docs/deployment/aws.md", "bash"), *re.findall(r"`(aws [^`]+)`", PAGE.read_text())]
+    script = re.sub(r"\\\n|'[^']*'", " ", "\n".join(written))
+    for service, operation, rest in re.findall(r"\baws ([a-z]+) ([a-z-]+)([^\n;|)]*)", script):
+        if (service, operation) in ITS_OWN:
+            continue
+        model = session.get_service_model(service)
+        named = {xform_name(name, "-"): name for name in model.operation_names}
+        assert operation in named
+        shape = model.operation_model(named[operation]).input_shape
+        known = {xform_name(name, "-") for name in shape.members} if shape else set()
+        assert set(re.findall(r" --([a-z-]+)", rest)) <= known | OF_THE_CLIENT, f"{service} {operation}"
+        tried.add(operation)
+    assert {"run-task", "put-secret-value", "modify-db-instance", "describe-stacks"} <= tried
 
 
 def test_what_the_commands_take_is_what_the_stack_says(tmp_path: Path) -> None:
