@@ -110,7 +110,7 @@ def test_the_devcontainer_has_what_it_names() -> None:
     machine = services[container["service"]]
     assert machine["volumes"] == [f"..:{container['workspaceFolder']}:cached"]
     assert hosts(machine["environment"]) <= set(services) == {*machine["depends_on"], container["service"]}
-    made = re.fullmatch(r"make setup EXTRAS='([a-z ]+)'", container["postCreateCommand"])
+    made = re.fullmatch(r"make setup tools EXTRAS='([a-z ]+)'", container["postCreateCommand"])
     assert made
     known = re.findall(
         r"^(\w+) = \[", (ROOT / "pyproject.toml").read_text().split("[project.optional-", 1)[1], re.MULTILINE
