@@ -1,6 +1,7 @@
 """The server's protocol: the head of a request has a size and a time, so that nobody fills the memory or holds a place.
 
-uvicorn with httptools has a limit for neither. A body's are in `app.core.middleware.BodyLimit`.
+uvicorn with httptools has a limit for neither. A body's are in `app.core.middleware.BodyLimit`. What follows a body
+(trailers) is limited likewise, and read as nothing: uvicorn takes it for headers, which a proxy never saw as such.
 
 And it drains. A proxy may be sending a request on an idle connection at the very moment when the server closes it,
 which loses that request: the proxy must not send a POST again. So an idle connection stays open for longer than a proxy
@@ -69,8 +70,10 @@ class JoinedWrites:
 class LimitedProtocol(HttpToolsProtocol):
     """What it has to say itself it says between two answers: in one it would be taken for a part of it."""
 
+    _is_in_message = False  # in its head, its body, or what follows that
     _is_in_head = False
-    _head_bytes = 0  # of the head, without those of the read in which it began: a body may have been before it
+    # Of the head, without those of the read in which it began: a body may have been before it. Later, of no body's.
+    _head_bytes = 0
     _timer: asyncio.TimerHandle | None = None
     _last_words: Callable[[], None] | None = None  # for after the answer that is owed; nothing more is read
 
@@ -85,11 +88,32 @@ class LimitedProtocol(HttpToolsProtocol):
         super().data_received(data)
         if self._is_in_head:
             self._limit_head()
+        elif self._is_in_message and self._head_bytes > MAX_HEAD_BYTES:
+            self.transport.close()
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
-        self._is_in_head = True
+        self._unset_keepalive_if_required()
+        self._is_in_message = self._is_in_head = True
         self._head_bytes = 0
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if self._is_in_head:  # else it is a trailer (RFC 9110, 6.5.1)
+            super().on_header(name, value)
+
+    def on_body(self, body: bytes) -> None:
+        self._head_bytes = 0
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        super().on_message_complete()
+        self._is_in_message = False
+        if not self._owes_answer():  # which did not wait for the whole of it: only now is the connection unused
+            self._stop_timer()
+            self._unset_keepalive_if_required()
+            self.timeout_keep_alive_task = self.loop.call_later(
+                self.timeout_keep_alive, self.timeout_keep_alive_handler
+            )
 
     def on_headers_complete(self) -> None:
         super().on_headers_complete()
@@ -108,6 +132,8 @@ class LimitedProtocol(HttpToolsProtocol):
         elif self._is_in_head and not self._owes_answer():
             self._unset_keepalive_if_required()
             self._limit_head()
+        elif self._is_in_message and not self._owes_answer():
+            self._start_timer()
 
     def send_400_response(self, msg: str) -> None:
         """Of what is no HTTP: a head, or the body of a request that is here."""
@@ -150,12 +176,19 @@ class LimitedProtocol(HttpToolsProtocol):
 
     def _start_timer(self) -> None:
         if self._timer is None:
-            self._timer = self.loop.call_later(HEAD_TIMEOUT_S, self._refuse, TOO_SLOW)
+            self._timer = self.loop.call_later(HEAD_TIMEOUT_S, self._end)
 
     def _stop_timer(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+
+    def _end(self) -> None:
+        """The time is over: of a head, or of the rest of a request that has its answer."""
+        if self._is_in_message and not self._is_in_head:
+            self.transport.close()
+        else:
+            self._refuse(TOO_SLOW)
 
     def _refuse(self, status: bytes) -> None:
         self._stop_timer()

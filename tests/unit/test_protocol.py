@@ -10,6 +10,7 @@ from uvicorn.server import ServerState
 
 from app.core import protocol
 from app.core.protocol import LimitedProtocol
+from tests.waiting import until
 
 ANSWER = b"HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nhelloworld"
 REFUSED = b"\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
@@ -35,10 +36,12 @@ class Talk:
     def __init__(self) -> None:
         self.may_go_on = asyncio.Event()  # the application
         self.written: list[bytes] = []  # each is one call of the system
+        self.headers: list[tuple[bytes, bytes]] = []  # of the last request
 
     async def app(self, scope: Any, receive: Callable[[], Any], send: Callable[[Any], Any]) -> None:
-        """Of /stream the first half is sent at once, of /slow nothing; everything else is answered when it is here."""
-        while (await receive())["more_body"]:
+        """Of /stream the first half is sent at once, of /slow nothing; /early is answered before its body is here."""
+        self.headers = scope["headers"]
+        while scope["path"] != "/early" and (await receive()).get("more_body"):
             pass
         if scope["path"] == "/slow":
             await self.may_go_on.wait()
@@ -67,6 +70,12 @@ class Talk:
     async def says(self, answer: bytes) -> None:
         async with asyncio.timeout(10):
             assert await self.reader.readexactly(len(answer)) == answer
+
+    async def goes_on(self, words: bytes) -> None:
+        async with asyncio.timeout(10):
+            while True:
+                self.writer.write(words)
+                await self.writer.drain()
 
     async def ends(self) -> None:
         async with asyncio.timeout(10):
@@ -166,3 +175,58 @@ async def test_a_broken_body_is_400_and_ends_an_answer_that_has_begun(talk: Talk
     await talk.open(talk.port)
     talk.writer.write(broken)
     await talk.says(b"HTTP/1.1 400 Bad Request\r\n")
+
+
+CHUNKED = request("/", "POST", "Transfer-Encoding: chunked", "X-Real: head") + b"4\r\nbody\r\n0\r\n"
+
+
+async def test_trailers_are_no_headers(talk: Talk) -> None:
+    talk.writer.write(CHUNKED + b"X-Real: trailer\r\nX-Forwarded-For: 203.0.113.7\r\n\r\n")  # in one read, mostly
+    await talk.says(ANSWER)
+    assert talk.headers == [(b"host", b"x"), (b"transfer-encoding", b"chunked"), (b"x-real", b"head")]
+
+
+@pytest.mark.parametrize("endless", [b"X-Many: x\r\n" * 1000, b"x" * 10_000], ids=["many", "long"])
+@pytest.mark.parametrize("path", ["/", "/early"])
+async def test_trailers_without_an_end_are_cut(talk: Talk, path: str, endless: bytes) -> None:
+    talk.writer.write(CHUNKED.replace(b" / ", f" {path} ".encode()) + b"X-Long: ")
+    with pytest.raises(ConnectionError):
+        await talk.goes_on(endless)
+
+
+async def test_a_body_that_nobody_waits_for_has_a_time(talk: Talk) -> None:
+    talk.writer.write(request("/early", "POST", "Content-Length: 10"))
+    await talk.says(ANSWER)
+    talk.writer.write(b"x")
+    await talk.ends()
+
+
+async def test_a_connection_is_unused_from_the_end_of_its_request(talk: Talk) -> None:
+    for number in range(3):
+        talk.writer.write(request("/early", "POST", "Content-Length: 10"))
+        await talk.says(ANSWER)
+        if number == 2:
+            talk.protocol.timeout_keep_alive = 0
+        talk.writer.write(b"x" * 5)
+        await asyncio.sleep(TIMEOUT_S / 10)
+        talk.writer.write(b"x" * 5)
+    await talk.ends()
+
+
+async def test_a_long_body_in_chunks_is_no_trailer(talk: Talk) -> None:
+    talk.writer.write(request("/", "POST", "Transfer-Encoding: chunked"))
+    await until(lambda: asyncio.sleep(0, talk.headers))
+    for _ in range(20):
+        talk.protocol.data_received(b"2000\r\n" + b"x" * 0x2000 + b"\r\n")  # a read each
+    talk.writer.write(b"0\r\n\r\n")
+    await talk.says(ANSWER)
+
+
+async def test_a_further_request_that_comes_with_the_end_of_the_last_one_has_its_time(talk: Talk) -> None:
+    talk.writer.write(request("/early", "POST", "Content-Length: 10"))
+    await talk.says(ANSWER)
+    talk.protocol.timeout_keep_alive = 0
+    talk.writer.write(b"x" * 10 + request("/slow"))
+    await asyncio.sleep(3 * TIMEOUT_S)
+    talk.may_go_on.set()
+    await talk.says(ANSWER)
