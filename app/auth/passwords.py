@@ -2,6 +2,7 @@
 
 import gzip
 import re
+import unicodedata
 from functools import cache
 from importlib.resources import files
 
@@ -14,6 +15,7 @@ _EDGES = re.compile(r"^[^a-z]+|[^a-z]+$")  # what is put before and behind a wor
 def check_password(password: str, email: str, settings: Settings) -> None:
     """Raises Invalid, which never tells the password."""
     min_length = settings.password_min_length
+    password = unicodedata.normalize("NFKC", password)  # what is hashed
     lowered = password.casefold()
     if len(password) < min_length:
         raise Invalid("body", "password", f"Must have at least {min_length} characters")

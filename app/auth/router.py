@@ -4,8 +4,7 @@ from collections.abc import Sequence
 from typing import Annotated, Literal
 from uuid import UUID
 
-from fastapi import Depends, Query, Request
-from fastapi.security import OAuth2PasswordRequestForm
+from fastapi import Form, Query, Request
 from pydantic_core import PydanticCustomError
 from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
@@ -20,6 +19,7 @@ from app.auth.schemas import (
     AccountUpdate,
     ChallengeResponse,
     Credentials,
+    PasswordForm,
     Refresh,
     SessionQuery,
     SessionResponse,
@@ -27,6 +27,7 @@ from app.auth.schemas import (
     UserResponse,
 )
 from app.auth.second_factor.router import router as second_factor
+from app.auth.second_factor.service import active_factor
 from app.auth.sessions import refresh_session
 from app.auth.tasks import send_account_changed, send_verification
 from app.core import audit
@@ -66,7 +67,7 @@ async def login(
 @router.post("/token", responses=documented(Unauthorized, Forbidden), dependencies=[LIMITED_BY_ADDRESS])
 @public
 async def token(
-    form: Annotated[OAuth2PasswordRequestForm, Depends()],
+    form: Annotated[PasswordForm, Form()],
     request: Request,
     db: DbSession,
     read: PrimaryReadSession,
@@ -80,7 +81,7 @@ async def token(
         email = normalize_email(form.username)
     except PydanticCustomError:
         raise Unauthorized(service.WRONG_CREDENTIALS) from None
-    answer = await service.sign_in(db, read, hasher, request, email, form.password)
+    answer = await service.sign_in(db, read, hasher, request, email, form.password.get_secret_value())
     if isinstance(answer, ChallengeResponse):
         raise Forbidden("Not authorized: this account has a second factor, sign in with POST /api/v1/auth/login")
     return answer
@@ -130,6 +131,8 @@ async def update_me(
     if_match.check(UserResponse, account)
     known_email = account.email
     if "email" in body.model_fields_set and body.email != known_email:
+        if await active_factor(db, account.id):
+            raise Conflict("Turn the second factor off first, and on again when the new address is verified")
         account.email, account.email_verified_at = body.email, None
         try:
             await db.flush()

@@ -4,10 +4,10 @@ from datetime import datetime
 from typing import Annotated, Literal
 from uuid import UUID
 
-from pydantic import Field, SecretStr
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 from app.core.pagination import ListQuery
-from app.core.schemas import AnswerSchema, Email, Password, RequestSchema, RowSchema, unchanged
+from app.core.schemas import MAX_EMAIL_LENGTH, AnswerSchema, Email, Password, RequestSchema, RowSchema, unchanged
 
 
 class UserResponse(RowSchema):
@@ -21,6 +21,16 @@ class UserResponse(RowSchema):
 
 class Credentials(RequestSchema):
     email: Email
+    password: Password
+
+
+class PasswordForm(BaseModel):
+    """OAuth 2.0's password grant (RFC 6749, 4.3.2); what it has no use for it passes over (3.2)."""
+
+    model_config = ConfigDict(hide_input_in_errors=True)
+
+    grant_type: Literal["password"] = "password"
+    username: Annotated[str, Field(max_length=MAX_EMAIL_LENGTH)]
     password: Password
 
 

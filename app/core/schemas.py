@@ -60,7 +60,9 @@ class RowSchema(AnswerSchema):
 
 
 def normalize_email(value: Any) -> str:
-    """The one form of an address: NFKC, casefolded, its domain in Unicode (RFC 5891).
+    """The one form of an address: NFKC and lower case, its domain as IDNA has it, in Unicode (RFC 5891, UTS 46).
+
+    It names the mailbox that was typed: case folding makes of ß and of a last ς somebody else's.
 
     Raises:
         PydanticCustomError: not an address, or longer than MAX_EMAIL_LENGTH.
@@ -69,18 +71,16 @@ def normalize_email(value: Any) -> str:
 
     if isinstance(value, str) and len(value) <= MAX_EMAIL_LENGTH:
         try:
-            address = validate_email(_fold(value.strip()), check_deliverability=False).normalized
+            local, at, domain = unicodedata.normalize("NFKC", value.strip()).rpartition("@")
+            local = unicodedata.normalize("NFKC", local.lower())
+            address = validate_email(local + at + domain, check_deliverability=False).normalized
         except (EmailNotValidError, UnicodeError):
             pass
         else:
-            if len(address := _fold(address)) <= MAX_EMAIL_LENGTH:
+            if len(address) <= MAX_EMAIL_LENGTH:
                 return address
     # The library's own message quotes the input.
     raise PydanticCustomError("email", "Not a valid email address")
-
-
-def _fold(value: str) -> str:
-    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", value).casefold())
 
 
 Email = Annotated[

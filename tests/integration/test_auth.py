@@ -53,12 +53,36 @@ async def test_an_address_is_one_account_in_any_form(client: AsyncClient, same: 
     assert response.status_code == 200
 
 
-async def test_one_account_whatever_the_form_of_its_letters(client: AsyncClient) -> None:
-    await client.post(f"{AUTH}/register", json={"email": "stra\u00dfe@b\u00fccher.example", "password": PASSWORD})
-    response = await client.post(
-        f"{AUTH}/register", json={"email": "STRASSE@xn--bcher-kva.example", "password": PASSWORD}
-    )
+@pytest.mark.parametrize(
+    ("email", "stored", "same"),
+    [
+        ("J\u00fcrgen@b\u00fccher.example", "j\u00fcrgen@b\u00fccher.example", "JU\u0308RGEN@xn--bcher-kva.example"),
+        ("wei\u00df@stra\u00dfe.example", "wei\u00df@stra\u00dfe.example", "WEI\u1e9e@xn--strae-oqa.example"),
+        (
+            "\u039d\u0399\u039a\u039f\u03a3@example.com",
+            "\u03bd\u03b9\u03ba\u03bf\u03c2@example.com",
+            "\u039d\u03b9\u03ba\u03bf\u03c2@example.com",
+        ),
+    ],
+    ids=["umlaut", "sharp s", "final sigma"],
+)
+async def test_one_account_whatever_the_form_of_its_letters(
+    app: FastAPI, client: AsyncClient, email: str, stored: str, same: str
+) -> None:
+    assert (await factories.register(app, email=email))["email"] == stored
+    response = await client.post(f"{AUTH}/register", json={"email": same, "password": PASSWORD})
     assert response.status_code == 409
+
+
+async def test_another_mailbox_is_another_account(app: FastAPI) -> None:
+    addresses = [
+        "weiss@example.com",
+        "wei\u00df@example.com",
+        "wei\u00df@strasse.example",
+        "wei\u00df@stra\u00dfe.example",
+    ]
+    made = [(await factories.register(app, email=address))["email"] for address in addresses]
+    assert made == addresses
 
 
 @pytest.mark.parametrize("email", ["", "a", "a@", "@b.c", "a b@example.com", "a@b", "x" * 250 + "@b.com", None, 5])
@@ -75,6 +99,8 @@ async def test_what_is_no_address_is_refused(client: AsyncClient, email: object)
         ("\u00e9" * 7, "at least 8"),
         ("password1", "common"),
         ("PassWord1", "common"),
+        ("\uff50\uff41\uff53\uff53\uff57\uff4f\uff52\uff44\uff11", "common"),  # the same, full-width
+        ("e\u0301" * 7, "at least 8"),
         ("iloveyou", "common"),
         ("me@example.com", "email"),
         ("ME@example.com", "email"),
@@ -119,6 +145,14 @@ async def test_the_form_of_the_docs_signs_in_too(app: FastAPI, client: AsyncClie
     assert (await factories.client(app, response.json()["access_token"]).get(ME)).status_code == 200
     assert (await client.post(f"{AUTH}/token", data=form | {"username": "nobody"})).status_code == 401
     assert (await client.post(f"{AUTH}/token", data={"username": "x"})).status_code == 422
+
+
+async def test_a_password_that_is_too_long_is_not_looked_at(client: AsyncClient) -> None:
+    sent = {"password": "a" + "\u0301\u0316" * 600}
+    as_json = await client.post(f"{AUTH}/login", json={"email": "a@example.com"} | sent)
+    as_form = await client.post(f"{AUTH}/token", data={"username": "a@example.com"} | sent)
+    for answer in (as_json, as_form):
+        assert (answer.status_code, answer.json()["detail"][0]["loc"]) == (422, ["body", "password"])
 
 
 async def test_every_wrong_sign_in_has_one_answer(app: FastAPI, client: AsyncClient, user: Actor) -> None:
