@@ -12,6 +12,7 @@ from sqlalchemy import update
 
 from app.auth.models import User
 from app.core.config import Settings
+from app.core.database import utcnow
 from app.core.jobs.outbox import DEAD, OutboxJob
 
 PASSWORD = "correct horse battery"
@@ -102,16 +103,28 @@ async def login(app: FastAPI, address: str, password: str = PASSWORD) -> str:
     return response.json()["access_token"]
 
 
-async def user(app: FastAPI, **values: Any) -> Actor:
+async def newcomer(app: FastAPI, **values: Any) -> Actor:
+    """Whose address is not verified yet."""
     account = await register(app, **values)
     return Actor(app, account["id"], account["email"], await login(app, account["email"]))
 
 
+async def user(app: FastAPI, **values: Any) -> Actor:
+    actor = await newcomer(app, **values)
+    await change(actor, email_verified_at=utcnow())
+    return actor
+
+
 async def superuser(app: FastAPI) -> Actor:
     actor = await user(app)
-    async with app.state.database.sessions.begin() as db:
-        await db.execute(update(User).where(User.id == actor.id).values(is_superuser=True))
+    await change(actor, is_superuser=True)
     return actor
+
+
+async def change(actor: Actor, **values: Any) -> None:
+    """What mails, time and others do to the account."""
+    async with actor.app.state.database.sessions.begin() as db:
+        await db.execute(update(User).where(User.id == actor.id).values(values))
 
 
 async def item(actor: Actor, **values: Any) -> dict[str, Any]:

@@ -120,8 +120,9 @@ async def lock_account(db: AsyncSession, user: Identity, known_hash: str) -> Use
     return account
 
 
-async def lock_signed_in(db: AsyncSession, user: Identity) -> None:
-    """Locks the account, unless the session has ended since the request began."""
-    await db.execute(select(User.id).where(User.id == user.id).with_for_update())
-    if await db.scalar(select(AuthSession.id).where(AuthSession.id == user.session_id)) is None:
+async def lock_signed_in(db: AsyncSession, user: Identity) -> User:
+    """The account, unless the session has ended since the request began."""
+    account = await db.scalar(select(User).where(User.id == user.id).with_for_update())
+    if account is None or await db.scalar(select(AuthSession.id).where(AuthSession.id == user.session_id)) is None:
         raise Unauthorized(SESSION_ENDED)
+    return account

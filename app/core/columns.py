@@ -49,6 +49,7 @@ class ExactString(TypeDecorator[str]):
 
     impl = String
     cache_ok = True
+    python_type = str
 
     def __init__(self, length: int) -> None:
         super().__init__(length)
@@ -64,6 +65,7 @@ class LongText(TypeDecorator[str]):
 
     impl = Text
     cache_ok = True
+    python_type = str
 
     def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
         if dialect.name == "mysql":

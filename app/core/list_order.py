@@ -18,6 +18,7 @@ from app.core.database import MAX_BIG_INTEGER, MAX_INTEGER, Row
 from app.core.errors import Invalid
 from app.core.page_statements import After
 from app.core.schemas import UtcDatetime
+from app.core.strict_json import UNSTORABLE
 
 _AFTER = "_after_"  # no field's name begins so
 
@@ -112,11 +113,18 @@ def _typed(key: Key, value: Any) -> Any:
     largest = MAX_BIG_INTEGER if isinstance(key.column.type, BigInteger) else MAX_INTEGER
     if isinstance(typed, int) and abs(typed) > largest:
         raise ValueError
-    if isinstance(typed, Decimal) and abs(typed) >= 10**ExactDecimal.MAX_PRECISION:
+    if isinstance(typed, Decimal) and not _is_like_stored(typed):
         raise ValueError
-    if isinstance(typed, str) and "\0" in typed:
+    if isinstance(typed, str) and UNSTORABLE.search(typed):
         raise ValueError
     return typed
+
+
+def _is_like_stored(value: Decimal) -> bool:
+    """By its digits alone: reckoning with 1E+9999999 raises, or writes all of them."""
+    exponent = value.as_tuple().exponent
+    most = ExactDecimal.MAX_PRECISION
+    return isinstance(exponent, int) and exponent >= -most and value.adjusted() < most
 
 
 @cache

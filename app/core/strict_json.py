@@ -16,7 +16,7 @@ from app.core.errors import Invalid
 
 # Either can only come as an escape: raw ones are not JSON, or not UTF-8. Most bodies have none and are not walked.
 _SUSPECT = re.compile(rb"\\u(?:0000|[dD][89a-fA-F])")
-_UNSTORABLE = re.compile("[\0\ud800-\udfff]")
+UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 _MESSAGE = "Must not contain NUL or a lone surrogate"
 
 
@@ -31,7 +31,7 @@ class StrictRequest(Request):
         await self.body()  # kept: the fingerprint of an Idempotency-Key is taken of it afterwards
         form = await super().form(**limits)
         for name, value in form.multi_items():
-            if isinstance(value, str) and _UNSTORABLE.search(name + value):
+            if isinstance(value, str) and UNSTORABLE.search(name + value):
                 raise Invalid("body", "form", _MESSAGE, "unstorable")
         return form
 
@@ -77,7 +77,7 @@ def _is_unstorable(value: Any) -> bool:
     while waiting:
         part = waiting.pop()
         if isinstance(part, str):
-            if _UNSTORABLE.search(part):
+            if UNSTORABLE.search(part):
                 return True
         elif isinstance(part, dict):
             waiting += part.keys()

@@ -3,6 +3,7 @@
 Nothing here names a feature: routes come from the application, bodies from its schemas, rows from its own POSTs.
 """
 
+import base64
 import uuid
 from typing import Any
 
@@ -17,6 +18,14 @@ from tests import factories
 from tests.rows import API, Operation, Rows
 
 MISSING_ID = 2**31 - 1
+
+# Of a forged cursor, as JSON.
+PLACES = [
+    "null", "true", "[]", "{}", "NaN", "1e400", "1.5", "-1", "2147483648", "9223372036854775808", "9" * 4000,
+    '""', '"x"', '"\\u0000"', '"\\ud800"', '"1"', '"-1"', '"1E+9999999"', '"-1E+9999999"', '"1E-9999999"',
+    '"0E+999999"', '"Infinity"', '"sNaN"', '"0001-01-01T00:00:00+14:00"', '"9999-12-31T23:59:59-14:00"',
+    '"2026-13-01"', '"24:00"',     '"00000000-0000-0000-0000-000000000000"', f'"{"x" * 4000}"',
+]  # fmt: skip
 
 
 class World(Rows):
@@ -192,6 +201,20 @@ async def check_list(world: World, operation: Operation) -> None:
         if can_create:
             rows = (await admin.http.get(f"{collection}{query}")).json()
             assert any(row["user_id"] == owner.id for row in rows), f"{operation}{query} hides rows from a superuser"
+
+
+async def check_cursors(world: World, operation: Operation) -> None:
+    """A cursor is what a client sends: whatever it says of a row's place, it is that of a row, or 422."""
+    admin = await factories.superuser(world.app)
+    url = await world.url(operation.path, admin)
+    told = (await admin.http.get(url, params={"sort": "no_such_field"})).json()["detail"][0]["msg"]
+    for name in told.partition(": ")[2].removesuffix(", each once").split(", "):
+        sort = "id" if name == "id" else f"{name},id"
+        for value in PLACES:
+            text = f'["{sort}",{value}{"" if name == "id" else ",1"}]'
+            cursor = base64.urlsafe_b64encode(text.encode()).decode()
+            answer = await admin.http.get(url, params={"sort": name, "cursor": cursor})
+            assert answer.status_code in (200, 422), f"{operation} answers {answer.status_code} after {value} of {name}"
 
 
 async def check_unknown_fields(world: World, operation: Operation) -> None:

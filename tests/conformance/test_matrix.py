@@ -91,6 +91,12 @@ async def test_lists(world: World, operation: Operation) -> None:
     await matrix.check_list(world, operation)
 
 
+@each([operation for operation in ALL if operation.method == "GET" and f"{operation.path}/{{" in str(LISTED)])
+async def test_cursors(world: World, operation: Operation) -> None:
+    if world.takes(operation, "cursor"):
+        await matrix.check_cursors(world, operation)
+
+
 @each([operation for operation in USERS if operation.method in ("POST", "PUT", "PATCH")])
 async def test_references(world: World, operation: Operation) -> None:
     await matrix.check_references(world, operation)

@@ -128,6 +128,7 @@ async def test_only_superusers_come_in(app: FastAPI, user: Actor, superuser: Act
     assert await sessions(app, user.id) == before
     (event,) = (await superuser.http.get("/api/v1/audit", params={"event": "sign_in_failed"})).json()
     assert (event["user_id"], event["details"]) == (user.id, {"door": "admin"})
+    await factories.change(superuser, email_verified_at=None)
     assert (await Visitor(configured(app, require_verified_email=True)).sign_in(superuser.email)).status_code == 403
 
 
@@ -215,6 +216,7 @@ FOREIGN: list[dict[str, str]] = [
     {"Origin": "null"},
     {"Origin": "https://evil.example"},
     {"Origin": "http://test.evil.example"},
+    {"Origin": "http://["},
     {"Origin": ORIGIN, "Sec-Fetch-Site": "cross-site"},
     {"Origin": ORIGIN, "Sec-Fetch-Site": "same-site"},
 ]

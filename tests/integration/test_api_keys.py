@@ -206,7 +206,8 @@ async def test_a_reset_password_revokes_the_keys(client: AsyncClient, user: Acto
     assert (await http.get(ME)).status_code == 401
 
 
-async def test_an_unverified_address_has_no_keys_where_it_is_wanted(app: FastAPI, user: Actor) -> None:
+async def test_an_unverified_address_has_no_keys_where_it_is_wanted(app: FastAPI) -> None:
+    user = await factories.newcomer(app)
     key = await factories.key(user, scope="write")
     strict = create_app(app.state.settings.model_copy(update={"require_verified_email": True}))
     strict.state.database = app.state.database

@@ -25,6 +25,12 @@ NEW = "another password"
 RESET, VERIFY = "Reset your password", "Verify your email address"
 
 
+@pytest.fixture
+async def user(app: FastAPI) -> Actor:
+    """Whose address is not verified yet."""
+    return await factories.newcomer(app)
+
+
 async def token_for(office: MailServer, address: str, subject: str, number: int = 1) -> str:
     """The token in the so-manieth mail with that subject."""
 

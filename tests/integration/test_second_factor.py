@@ -57,6 +57,28 @@ async def count(app: FastAPI, model: type) -> int:
         return await db.scalar(select(func.count()).select_from(model)) or 0
 
 
+async def test_an_address_that_is_not_verified_takes_no_second_factor(app: FastAPI, user: Actor) -> None:
+    """Whoever registers another's address would keep out its owner, who sets a new password by mail."""
+    refused = (403, {"detail": "Not authorized: verify your email address first"})
+    secret = await enrol(user)
+    await factories.change(user, email_verified_at=None)  # as by another address
+    for path, body in (("", {"password": PASSWORD}), ("/confirm", {"code": TOTP(secret).now()})):
+        answer = await user.http.post(f"{FACTOR}{path}", json=body)
+        assert (answer.status_code, answer.json()) == refused
+    assert "access_token" in (await login(app, user.email)).json()
+
+
+async def test_an_address_stays_while_a_second_factor_is_on(owner: Authenticator) -> None:
+    body = {"email": "another@example.com", "current_password": PASSWORD}
+    answer = await owner.actor.http.patch(ME, json=body)
+    assert answer.status_code == 409
+    assert answer.json()["detail"].startswith("Turn the second factor off first")
+    same = await owner.actor.http.patch(ME, json=body | {"email": owner.actor.email.upper()})
+    assert same.status_code == 200
+    assert (await prove(owner.actor.http, "DELETE", "", owner.code())).status_code == 204
+    assert (await owner.actor.http.patch(ME, json=body)).status_code == 200
+
+
 async def test_it_is_on_once_a_code_of_the_app_is_confirmed(app: FastAPI, user: Actor) -> None:
     off = {"is_active": False, "confirmed_at": None, "recovery_codes_left": 0}
     assert (await user.http.get(FACTOR)).json() == off

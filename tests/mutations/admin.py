@@ -50,7 +50,7 @@ ADMIN = [
     Defence(
         "another website's page changes nothing in the admin",
         DOORS,
-        'urlsplit(origin or "").netloc == request.headers.get("host")',
+        '_host_of(origin or "") == request.headers.get("host")',
         "True",
         kept_by(f"{SIGN_IN} test_another_websites_page_changes_nothing"),
     ),

@@ -29,9 +29,16 @@ async def same_origin(request: Request) -> None:
     if origin is None and request.method in READING:
         is_ours = site in ("same-origin", "none") or _is_followed_link(request)
     else:
-        is_ours = site == "same-origin" and urlsplit(origin or "").netloc == request.headers.get("host")
+        is_ours = site == "same-origin" and _host_of(origin or "") == request.headers.get("host")
     if not is_ours:
         raise Forbidden("This was sent by another website's page")
+
+
+def _host_of(origin: str) -> str | None:
+    try:
+        return urlsplit(origin).netloc
+    except ValueError:  # no browser says what is none
+        return None
 
 
 def _is_followed_link(request: Request) -> bool:

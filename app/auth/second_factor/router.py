@@ -26,6 +26,7 @@ from app.auth.second_factor.service import (
     active_factor,
     count_guess,
     replace_recovery_codes,
+    require_mailbox,
     secret_purpose,
     use_code,
     use_totp,
@@ -99,12 +100,15 @@ async def enrol_second_factor(
     hasher: Hasher,
     settings: AppSettings,
 ) -> EnrolmentResponse:
-    """Begin to turn the second factor on: add the secret to an app, then confirm one of its codes."""
+    """Begin to turn the second factor on: add the secret to an app, then confirm one of its codes.
+
+    Your address has to be verified.
+    """
     known_hash = await accounts.verify_own_password(request, read, hasher, user, body.password.get_secret_value())
     secret = new_secret()
     uri = provisioning_uri(secret, user.email, settings.app_name)
     image = await to_thread.run_sync(qr_code, uri)
-    await accounts.lock_account(db, user, known_hash)
+    require_mailbox(await accounts.lock_account(db, user, known_hash))
     factor = await db.get(SecondFactor, user.id)
     if factor is not None and factor.confirmed_at is not None:
         raise Conflict("The second factor is on already")
@@ -133,7 +137,7 @@ async def confirm_second_factor(
         raise Conflict("No second factor waits to be confirmed")
     async with request.app.state.database.sessions.begin() as counting:
         await count_guess(counting, user.id, code)
-    await accounts.lock_signed_in(db, user)
+    require_mailbox(await accounts.lock_signed_in(db, user))
     factor = await db.scalar(waiting)
     if factor is None:
         raise Conflict("No second factor waits to be confirmed")

@@ -13,7 +13,7 @@ from app.auth.tasks import send_codes_guessed
 from app.core.config import Settings
 from app.core.database import rows_changed, utcnow
 from app.core.encryption import decrypt, encrypt
-from app.core.errors import TooManyRequests
+from app.core.errors import Forbidden, TooManyRequests
 from app.core.jobs import enqueue
 
 WRONG_CODE = "the code is wrong"
@@ -50,6 +50,13 @@ async def count_guess(db: AsyncSession, user_id: int, code: str) -> None:
 def _blocked_until(failures: int, now: datetime) -> datetime | None:
     doublings = failures - FREE_GUESSES
     return None if doublings < 0 else now + min(FIRST_WAIT * 2 ** min(doublings, 10), LONGEST_WAIT)
+
+
+def require_mailbox(account: User) -> None:
+    """Raises Forbidden where the address is not verified: whoever registers another's would keep its owner out, who
+    could set a new password by mail and not sign in with it."""
+    if account.email_verified_at is None:
+        raise Forbidden("Not authorized: verify your email address first")
 
 
 async def active_factor(db: AsyncSession, user_id: int) -> SecondFactor | None:
