@@ -4,14 +4,15 @@ Choosing a session is choosing a database: `DbSession` is a transaction on the p
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 from typing import Annotated, Any, cast
 
 from fastapi import Depends, Request
 from sqlalchemy import CursorResult, Delete, MetaData, Update, func, select
 from sqlalchemy.exc import DBAPIError, MultipleResultsFound
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 from sqlalchemy.orm import DeclarativeBase
 
@@ -31,6 +32,8 @@ from app.core.replicas import Replicas
 # The largest value of an INTEGER column on PostgreSQL and MySQL; no row has a larger id.
 MAX_INTEGER = 2**31 - 1
 MAX_BIG_INTEGER = 2**63 - 1
+
+CLOSE_TIMEOUT_S = 3.0
 
 
 def can_be_id(value: object, largest: int = MAX_INTEGER) -> bool:
@@ -120,6 +123,8 @@ class ReplicaReader(Reader):
             try:
                 async with self._replica.reading():
                     return await self._replica.reads.rows(statement, values)
+            except PoolTimeoutError:
+                self._replica = None  # it has more to do than it can
             except (DBAPIError, OSError) as error:  # OSError: it does not answer, or lets nobody in
                 if isinstance(error, DBAPIError) and is_out_of_time(error):
                     raise  # nor would the primary have the time
@@ -160,13 +165,18 @@ class Database:
         await self.cache.settle()
 
     async def close(self) -> None:
+        """In bounded time: a server that does not answer says no goodbye either."""
         await self.cache.close()
-        if self.redis is not None:
-            await self.redis.close()
-        await self.engine.dispose()
-        await self.read.close()
-        if self.replicas is not None:
-            await self.replicas.close()
+        for part in (self.redis, self.read, self.replicas):
+            if part is not None:
+                await _in_time(part.close())
+        await _in_time(self.engine.dispose())
+
+
+async def _in_time(closing: Awaitable[None]) -> None:
+    with suppress(TimeoutError):
+        async with asyncio.timeout(CLOSE_TIMEOUT_S):
+            await closing
 
 
 async def rows_changed(db: AsyncSession, statement: Update | Delete) -> int:

@@ -47,8 +47,10 @@ def is_out_of_time(error: DBAPIError) -> bool:
 
 
 def is_conflict(error: DBAPIError) -> bool:
-    """Whether the database rolled the transaction back in favour of another's: a deadlock, a failed serialization."""
-    return _mysql_number(error) == _MYSQL_DEADLOCK or _sqlstate(error) in _CONFLICTS
+    """Whether the database rolled the transaction back in favour of another's: a deadlock, a failed serialization, or
+    a migration that has changed what a prepared statement gives."""
+    is_outdated = type(error.orig).__name__ == "InvalidCachedStatementError"  # SQLAlchemy's own, without a sqlstate
+    return is_outdated or _mysql_number(error) == _MYSQL_DEADLOCK or _sqlstate(error) in _CONFLICTS
 
 
 def describe(error: BaseException) -> str:

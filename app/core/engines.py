@@ -1,5 +1,6 @@
 """Engines: how a process connects to a database of each kind, how many connections it keeps, and how long it waits."""
 
+from socket import gaierror
 from typing import Any
 
 from sqlalchemy import event
@@ -16,8 +17,8 @@ CONNECT_TIMEOUT_S = 5
 POOL_TIMEOUT_S = 10
 POOL_RECYCLE_S = 1800  # sooner than servers and firewalls drop what is idle
 
+SILENCE_MARGIN_S = 5.0  # longer than a statement may take, a server says nothing: it would have ended it by then
 LOCK_SHARE = 3  # of a statement's time that may pass in waiting for another transaction's row is a third
-CR_SERVER_LOST = 2013  # https://dev.mysql.com/doc/mysql-errors/8.4/en/client-error-reference.html
 IDLE_TIMEOUT_S = 300  # of a transaction in which nothing happens: whoever began it is gone, and its locks are not
 
 
@@ -61,8 +62,7 @@ def make_engine(settings: Settings, *, read_only: bool = False) -> AsyncEngine:
         _prepare_sqlite(engine, read_only=read_only)
     else:
         _leave_out_what_is_lost(engine, backend)
-    if backend == "mysql":
-        _name_what_is_lost_at_once(engine)
+        _name_what_cannot_be_connected(engine)
     return engine
 
 
@@ -81,17 +81,22 @@ def make_reads(engine: AsyncEngine, settings: Settings) -> Reads:
 
 def _connect_args(settings: Settings, *, read_only: bool) -> dict[str, Any]:
     backend = settings.url.get_backend_name()
+    statement_s = settings.db_statement_timeout_seconds
+    # The server's own limits end nothing when it stands still, or the network does.
+    silence_s = statement_s + SILENCE_MARGIN_S if statement_s else None
     if backend == "postgresql":
-        session = {"timezone": "UTC", **_postgresql_timeouts(settings.db_statement_timeout_seconds)}
+        session = {"timezone": "UTC", **_postgresql_timeouts(statement_s)}
+        limits = {"timeout": CONNECT_TIMEOUT_S, "command_timeout": silence_s}
         if is_behind_pgbouncer(settings.database_url):
-            return {"timeout": CONNECT_TIMEOUT_S, **driver_options(session)}
+            return {**limits, **driver_options(session)}
         guard = {"default_transaction_read_only": "on"} if read_only else {}
-        return {"timeout": CONNECT_TIMEOUT_S, "server_settings": session | guard}
+        return {**limits, "server_settings": session | guard}
     if backend == "mysql":
         return {
             "connect_timeout": CONNECT_TIMEOUT_S,
+            "read_timeout": silence_s,
             "charset": "utf8mb4",
-            "init_command": _mysql_session(settings.db_statement_timeout_seconds, read_only=read_only),
+            "init_command": _mysql_session(statement_s, read_only=read_only),
         }
     return {"timeout": SQLITE_BUSY_TIMEOUT_MS / 1000}
 
@@ -130,16 +135,18 @@ def _leave_out_what_is_lost(engine: AsyncEngine, backend: str) -> None:
             raise DisconnectionError
 
 
-def _name_what_is_lost_at_once(engine: AsyncEngine) -> None:
-    """asyncmy raises RuntimeError where the server ends a connection that uvloop has just made."""
+def _name_what_cannot_be_connected(engine: AsyncEngine) -> None:
+    """As a ConnectionError, which is 503. asyncpg raises any OSError (no route, no more files); asyncmy a RuntimeError
+    where the server ends a connection that uvloop has just made."""
 
     @event.listens_for(engine.sync_engine, "do_connect")
     def connect(dialect: Any, _record: Any, arguments: list[Any], options: dict[str, Any]) -> Any:
         try:
             return dialect.connect(*arguments, **options)
-        except RuntimeError as error:
-            lost = f"Lost connection to MySQL server at its start ({error})"
-            raise dialect.loaded_dbapi.OperationalError(CR_SERVER_LOST, lost) from error
+        except (OSError, RuntimeError) as error:
+            if isinstance(error, (ConnectionError, TimeoutError, gaierror)):
+                raise
+            raise ConnectionError(f"{type(error).__name__}: {error}") from error
 
 
 def _prepare_sqlite(engine: AsyncEngine, *, read_only: bool) -> None:

@@ -1,6 +1,7 @@
 """Counts and times for Prometheus, by route template: a raw path would be a label without bound."""
 
 import asyncio
+import logging
 import os
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
@@ -11,12 +12,16 @@ from typing import TYPE_CHECKING, Any, Literal
 from sqlalchemy.pool import QueuePool
 from starlette.types import Scope
 
+from app.core.database_errors import describe
+
 if TYPE_CHECKING:
     from opentelemetry import metrics as otel
     from prometheus_client.registry import Collector
 
     from app.core.database import Database
     from app.core.instruments import Instruments
+
+logger = logging.getLogger("app.metrics")
 
 SHARED_FOLDER = "PROMETHEUS_MULTIPROC_DIR"  # prometheus_client's: where several processes of one server count
 UNKNOWN_ROUTE = "(none)"
@@ -85,7 +90,10 @@ async def noting_pools(metrics: RequestMetrics, database: "Database") -> AsyncGe
 
     async def note() -> None:
         while True:
-            metrics.note_pools(database)
+            try:
+                metrics.note_pools(database)
+            except OSError as error:  # of the folder
+                logger.warning("the pools cannot be noted now", extra={"error": describe(error)})
             await asyncio.sleep(NOTE_POOLS_S)
 
     noting = asyncio.create_task(note(), name="pools")

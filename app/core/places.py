@@ -30,7 +30,8 @@ class Places:
         try:
             await given
         except asyncio.CancelledError:
-            if given.done() and not given.cancelled():  # it was given in the same turn of the loop
+            # It was given in the same turn of the loop, and not given up.
+            if given.done() and not given.cancelled() and given.exception() is None:
                 self.give_back()
             raise
 

@@ -80,7 +80,7 @@ class RedisLink:
         try:
             async with asyncio.timeout(TIMEOUT_S):
                 answer = await question()
-        except (RedisError, OSError) as error:
+        except (RedisError, OSError, RuntimeError) as error:  # RuntimeError: uvloop's, of a socket that is closed
             self._note_away(error)
             raise RedisAway from error
         self._note_back()

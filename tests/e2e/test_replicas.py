@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from fastapi import FastAPI
 from redis import Redis as Client
-from sqlalchemy import literal_column, select
+from sqlalchemy import literal_column, select, text
 
 from app.auth.dependencies import CurrentUser
 from app.core.database import ReadSession
@@ -249,6 +249,20 @@ def hanging(server: Server) -> Generator[None]:
     finally:
         for pid in everybody:
             os.kill(pid, signal.SIGCONT)
+
+
+async def test_reads_that_find_no_connection_to_a_replica_are_the_primarys(
+    servers: Servers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.core.engines.POOL_TIMEOUT_S", 0.2)
+    async with process(servers, LONG_S, db_pool_size=1) as app:
+        reader = await factories.user(app)
+        await until(reads_go_to(servers.replica.port, app, reader))
+        (replica,) = app.state.database.replicas.watch.replicas
+        async with replica.engine.connect() as held:
+            await held.execute(text("SELECT 1"))
+            assert await where(app, reader) == servers.primary.port
+        await until(reads_go_to(servers.replica.port, app, reader))
 
 
 async def test_a_replica_that_is_promoted_leaves(servers: Servers) -> None:

@@ -12,6 +12,7 @@ from uuid import uuid4
 
 import pytest
 
+from app.core.redis import RedisAway, RedisLink
 from app.core.security import create_access_token
 from app.main import create_app
 from tests import factories
@@ -35,6 +36,17 @@ def _reset_all(listener: socket.socket) -> None:
             connection, _ = listener.accept()
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, NO_LINGERING)
             connection.close()
+
+
+async def test_a_redis_that_ends_every_connection_is_away_and_nothing_else(port: int) -> None:
+    """Also where uvloop has closed the socket before the library writes to it."""
+    for _ in range(10):
+        links = [RedisLink(f"redis://127.0.0.1:{port}") for _ in range(20)]
+        asked = [link.ask(link.client.ping) for link in links]
+        answers = await asyncio.gather(*asked, return_exceptions=True)
+        assert {type(answer) for answer in answers} == {RedisAway}
+        for link in links:
+            await link.close()
 
 
 @pytest.mark.parametrize("kind", ["postgresql", "mysql"])

@@ -34,6 +34,26 @@ def extended(app: FastAPI, router: APIRouter, settings: Settings | None = None) 
     return other
 
 
+async def test_a_migration_under_it_fails_no_write(empty_database: str, backend: str) -> None:
+    """PostgreSQL's prepared statements know the columns' types as they were."""
+    if backend != "postgresql":
+        return
+    app = create_app(factories.settings(database_url=empty_database, db_pool_size=2))
+    async with app.router.lifespan_context(app):
+        user = await factories.user(app)
+        item = f"{ITEMS}/{(await factories.item(user))['id']}"
+
+        async def write() -> set[int]:
+            writes = [user.http.put(item, json={"title": "x"}) for _ in range(8)]
+            return {answer.status_code for answer in await asyncio.gather(*writes)}
+
+        for length in (210, 220):
+            assert await write() == {200}
+            async with app.state.database.engine.begin() as migration:
+                await migration.execute(text(f"ALTER TABLE example_items ALTER title TYPE varchar({length})"))
+        assert await write() == {200}
+
+
 KILL = {"postgresql": "SELECT pg_terminate_backend({})", "mysql": "KILL {}"}
 WHO_AM_I = {"postgresql": "SELECT pg_backend_pid()", "mysql": "SELECT CONNECTION_ID()"}
 

@@ -44,9 +44,31 @@ STORAGE = [
     Defence(
         "a connection that is lost at its start is 503",
         ENGINES,
-        "except RuntimeError as error",
-        "except KeyError as error",
+        "except (OSError, RuntimeError) as error:",
+        "except OSError as error:",
         kept_by("integration/test_lost_connections test_whenever_a_connection_is_lost_the_client_hears_to_come_again"),
+    ),
+    Defence(
+        "a PostgreSQL that falls silent is given up",
+        ENGINES,
+        '"command_timeout": silence_s}',
+        '"command_timeout": None}',
+        kept_by("e2e/test_killed_databases test_a_database_that_falls_silent_keeps_nobody_waiting_and_no_connection"),
+    ),
+    Defence(
+        "a Redis whose connection uvloop has closed is away",
+        "app/core/redis.py",
+        "except (RedisError, OSError, RuntimeError)",
+        "except (RedisError, OSError)",
+        kept_by("integration/test_lost_connections test_a_redis_that_ends_every_connection_is_away_and_nothing_else"),
+    ),
+    Defence(
+        "a write is run again when a migration has changed its columns",
+        "app/core/database_errors.py",
+        "return is_outdated or ",
+        "return ",
+        kept_by("integration/test_transactions test_a_migration_under_it_fails_no_write"),
+        backend="postgresql",
     ),
     Defence(
         "a wait for a lock ends before its statement",

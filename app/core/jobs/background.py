@@ -8,7 +8,9 @@ from app.core.config import Settings
 from app.core.database import Database
 from app.core.jobs.broker import make_sender
 from app.core.jobs.relay import Relay
-from app.core.jobs.runner import Runner
+from app.core.jobs.runner import STOP_TIMEOUT_S, Runner
+
+LOOK_TIMEOUT_S = 5.0  # of a look for jobs that is under way: the database may not answer
 
 
 @asynccontextmanager
@@ -20,7 +22,11 @@ async def running_jobs(database: Database, settings: Settings) -> AsyncGenerator
         yield
     finally:
         runner.stop()
-        await running
+        await asyncio.wait({running}, timeout=STOP_TIMEOUT_S + LOOK_TIMEOUT_S)
+        if running.done():
+            running.result()
+        else:
+            running.cancel()  # and not awaited: it may not be able to give its connection back
 
 
 def _runner(database: Database, settings: Settings) -> Runner | Relay:
