@@ -85,13 +85,14 @@ def _rows(app: FastAPI) -> "Rows":
 
 
 class Rows:
-    """What can be made through an application's routes."""
+    """What can be made through an application's routes; `beside` another, whose database it shares."""
 
-    def __init__(self, app: FastAPI) -> None:
+    def __init__(self, app: FastAPI, beside: "Rows | None" = None) -> None:
         self.app = app
         self.document = app.openapi()
-        self._samples: Counter[tuple[str, str]] = Counter()  # how many there were of each collection's fields
-        self._targets: dict[tuple[int, str], int] = {}
+        # How many there were of each collection's fields.
+        self._samples: Counter[tuple[str, str]] = beside._samples if beside else Counter()
+        self._targets: dict[tuple[int, str], int] = beside._targets if beside else {}
 
     @property
     def operations(self) -> dict[tuple[str, str], Operation]:

@@ -58,7 +58,7 @@ def describe(error: BaseException) -> str:
     if isinstance(error, DBAPIError):
         code = _sqlstate(error) or _sqlite_name(error)
         words = str(error.orig).partition("\n")[0] if _is_plain(error) else None
-        return " ".join(filter(None, (f"{type(error.orig).__name__}:", code, words, error.statement)))
+        return " ".join(" ".join(filter(None, (f"{type(error.orig).__name__}:", code, words, error.statement))).split())
     if type(error).__module__.startswith(_TALKATIVE):
         return type(error).__name__
     return f"{type(error).__name__}: {error}"

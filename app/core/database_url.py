@@ -27,6 +27,8 @@ def async_url(address: str) -> URL:
         raise ValueError(f"'{scheme}' is not a supported database")
     if scheme == "sqlite" and url.database in (None, "", ":memory:"):
         raise ValueError("SQLite in memory is another database for each connection")
+    if scheme != "sqlite" and not url.database:
+        raise ValueError("names no database")
     url = url.set(drivername=DRIVERS[scheme])
     if scheme.startswith("postgres"):
         return _with_asyncpg_names(url)

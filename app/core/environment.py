@@ -19,6 +19,7 @@ def load_settings() -> Settings:
     Raises:
         SettingsError: one line a fault: which variable, what is wrong, what would be right.
     """
+    _check_file()
     try:
         settings = Settings()
         if not settings.secret:
@@ -31,6 +32,28 @@ def load_settings() -> Settings:
     except SourceError as error:
         raise SettingsError(str(error)) from None
     return settings
+
+
+def _check_file() -> None:
+    """What cannot be read of `.env` would be left out, with a warning at most."""
+    from dotenv.parser import parse_stream
+
+    if not ENV_FILE.is_file():
+        return
+    try:
+        with ENV_FILE.open(encoding="utf-8") as file:
+            for line in parse_stream(file):
+                if line.error:
+                    written = line.original.string
+                    number = line.original.line + len(written) - len(written.lstrip("\n"))
+                    raise SettingsError(
+                        f"{ENV_FILE}, line {number}: not understood. Right: NAME=value, in quotes that are closed"
+                    )
+    except UnicodeDecodeError as error:
+        number = ENV_FILE.read_bytes()[: error.start].count(b"\n") + 1
+        raise SettingsError(f"{ENV_FILE}, line {number}: not UTF-8. Right: a file in UTF-8") from None
+    except OSError as error:
+        raise SettingsError(f"{ENV_FILE} cannot be read ({error.strerror})") from None
 
 
 def keep_development_secret() -> None:

@@ -12,7 +12,7 @@ from sqlalchemy.exc import DBAPIError
 
 from app.core.config import Settings
 from app.core.database import Database
-from app.core.database_errors import describe
+from app.core.database_errors import describe, is_passing
 from app.core.database_url import is_behind_pgbouncer
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -20,6 +20,7 @@ VERSIONS = ROOT / "alembic" / "versions"
 LOCK_NAME = "groundwork-migrations"
 LOCK_ID = 0x67726F756E64  # "ground"; PostgreSQL's locks are numbers, and of one database
 LOCK_TIMEOUT_S = 120
+RIGHT_MIGRATION = "Right: where there are rows, a new column is nullable or has a server_default"
 
 _REVISION = re.compile(r"^(down_)?revision\b[^=]*= *(.*)$", re.MULTILINE)
 
@@ -72,10 +73,14 @@ async def prepare(settings: Settings, database: Database) -> None:
     folder = Path(settings.url.database or "").parent
     if settings.url.get_backend_name() == "sqlite" and "uri" not in settings.url.query and not folder.is_dir():
         raise StartupError(f"DATABASE_URL: {where} cannot be used: there is no folder {folder}")
+    has_answered = False
     try:
         if await is_behind(database):
+            has_answered = True
             await asyncio.to_thread(upgrade, settings)
     except (DBAPIError, OSError, TimeoutError, TypeError) as error:  # TypeError: a parameter that the driver has not
+        if has_answered and isinstance(error, DBAPIError) and not is_passing(error):
+            raise StartupError(f"alembic/versions: a migration fails: {describe(error)}. {RIGHT_MIGRATION}") from error
         raise StartupError(f"DATABASE_URL: {where} cannot be used: {describe(error)}") from error
 
 

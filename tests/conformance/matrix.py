@@ -31,8 +31,8 @@ PLACES = [
 class World(Rows):
     """An application's routes, and the people who try them."""
 
-    def __init__(self, app: FastAPI) -> None:
-        super().__init__(app)
+    def __init__(self, app: FastAPI, beside: Rows | None = None) -> None:
+        super().__init__(app, beside)
         self.nobody = factories.client(app)
 
     async def deactivated(self) -> AsyncClient:

@@ -70,7 +70,8 @@ class Tried:
 
 @pytest.mark.parametrize("operation", COLLECTIONS, ids=str)
 async def test_what_is_remembered_is_ones_own_and_new(apps: list[FastAPI], operation: Operation) -> None:
-    world, there = World(apps[0]), World(apps[1])
+    world = World(apps[0])
+    there = World(apps[1], beside=world)
     actors = [await make(apps[0]) for make in (factories.user, factories.user, factories.superuser)]
     owner, admin = actors[0], actors[2]
     tried = Tried(apps, operation, actors)

@@ -2,13 +2,14 @@
 
 import asyncio
 
+import pytest
 from alembic import command
 from sqlalchemy import inspect, text
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from app.core.database import Base, Database
 from app.core.database_url import async_url
-from app.core.migrations import alembic_config, current, heads, is_behind, prepare
+from app.core.migrations import StartupError, alembic_config, current, heads, is_behind, prepare
 from tests import factories
 
 
@@ -57,5 +58,18 @@ async def test_a_newer_database_is_left_alone(empty_database: str) -> None:
             await db.execute(text("UPDATE alembic_version SET version_num = 'fromthefuture'"))
         await prepare(settings, database)
         assert await current(database) == {"fromthefuture"}
+    finally:
+        await database.close()
+
+
+async def test_a_migration_that_fails_is_told_as_that_and_not_as_the_address(empty_database: str) -> None:
+    settings = factories.settings(database_url=empty_database)
+    database = Database(settings)
+    try:
+        async with database.engine.begin() as connection:
+            await connection.execute(text("CREATE TABLE users (id INTEGER)"))
+        with pytest.raises(StartupError, match=r"^alembic/versions: a migration fails: .+\. Right: [^\n]+$") as caught:
+            await prepare(settings, database)
+        assert "CREATE TABLE users" in str(caught.value)
     finally:
         await database.close()

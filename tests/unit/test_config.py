@@ -45,6 +45,7 @@ def faults(environment: pytest.MonkeyPatch, **variables: str) -> list[str]:
         ("DATABASE_URL", "oracle://db/x", "postgresql://user:password@host/name"),
         ("DATABASE_URL", "sqlite://", "sqlite:///./app.db"),
         ("DATABASE_URL", "sqlite:///:memory:", "sqlite:///./app.db"),
+        ("DATABASE_URL", "postgres://localhost", "postgresql://user:password@host/name"),
         ("DATABASE_URL", "my database", "postgresql://user:password@host/name"),
         ("DATABASE_URL", "postgresql://h:port/x", "postgresql://user:password@host/name"),
         ("ACCESS_TOKEN_EXPIRE_MINUTES", "0", "from 1 to 1440"),
@@ -185,6 +186,22 @@ def test_a_folder_that_cannot_be_written_is_told(environment: pytest.MonkeyPatch
     (tmp_path / ".env").mkdir()
     (line,) = faults(environment)
     assert line.startswith("SECRET_KEY: not set, and .env cannot be written")
+
+
+@pytest.mark.parametrize(
+    ("written", "told"),
+    [
+        (b"A=B\n\nLOG_LEVEL='INFO\n", ".env, line 3: not understood. Right: NAME=value, in quotes that are closed"),
+        (b"APP_NAME=Mine\nMAIL_FROM=Caf\xe9\n", ".env, line 2: not UTF-8. Right: a file in UTF-8"),
+    ],
+)
+def test_a_line_of_the_file_that_cannot_be_read_is_told(
+    environment: pytest.MonkeyPatch, tmp_path: Path, written: bytes, told: str
+) -> None:
+    (tmp_path / ".env").write_bytes(written)
+    with pytest.raises(SettingsError) as caught:
+        load_settings()
+    assert str(caught.value) == told
 
 
 def test_the_test_environment_makes_no_secret(environment: pytest.MonkeyPatch, tmp_path: Path) -> None:

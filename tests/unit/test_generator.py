@@ -11,6 +11,7 @@ from app.cli.generator.history import History
 from app.cli.generator.migrations import create_table
 from app.cli.generator.project import Project
 from app.cli.generator.render import files
+from app.cli.report import Fault
 from tests.processes import ROOT
 from tests.random_entities import draw
 
@@ -61,6 +62,13 @@ def test_what_is_written_is_read_back(seed: int, tmp_path: Path) -> None:
         package.mkdir(parents=True)
         (package / "__init__.py").write_text(files(entity, ROOT)[f"app/{entity.folder}/__init__.py"])
         assert Project(tmp_path).entities == [entity]
+
+
+def test_no_folder_takes_the_place_of_a_module_of_the_app() -> None:
+    """Python would import the folder, and the module's tasks or routes would be nobody's."""
+    for module in (ROOT / "app").glob("[a-z]*.py"):
+        with pytest.raises(Fault, match=f"app/{module.stem} is the house's own; try --folder gnu_list"):
+            names.check_folder("Gnu", module.stem)
 
 
 def test_every_code_of_a_fault_is_told_to_agents() -> None:

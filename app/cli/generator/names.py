@@ -38,7 +38,8 @@ _IN_CLASS_BODIES = {
     "true", "tuple", "unchanged",
 }  # fmt: skip
 _FOLDERS = {
-    "admin", "api", "app", "auth", "cli", "core", "health", "main", "models", "router", "static", "users", "worker",
+    "admin", "api", "app", "auth", "cli", "core", "health", "main", "models", "router", "static", "tasks", "users",
+    "worker",
 }  # fmt: skip
 
 
@@ -108,7 +109,8 @@ def check_folder(name: str, folder: str) -> None:
     if not re.fullmatch(r"[a-z][a-z0-9_]*", folder) or keyword.iskeyword(folder):
         raise Fault("folder", "not a package's name in small letters, digits and _", argument=folder)
     if folder in _FOLDERS:
-        raise Fault("reserved_name", f"app/{folder} is the house's own; try {name}Record", argument=name)
+        other = f"{'_'.join(words(name))}_list"
+        raise Fault("reserved_name", f"app/{folder} is the house's own; try --folder {other}", argument=name)
 
 
 def check_field_name(name: str, entity: str) -> None:

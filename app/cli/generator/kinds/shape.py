@@ -59,7 +59,7 @@ def bounds(argument: str, least: int, most: int, what: str) -> tuple[int, int]:
     try:
         low, high = (int(match[1] or least), int(match[2] or most)) if match else (least, int(argument))
     except ValueError:
-        raise BadKind(f"{what}, not {argument}") from None
+        raise BadKind(f"{what}, not {argument}" if argument else what) from None
     if not least <= low <= high <= most:
         raise BadKind(f"{what}, between {least} and {most}, not {argument}")
     return low, high
