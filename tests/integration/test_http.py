@@ -177,3 +177,14 @@ async def test_metrics_count_by_route_template(client: AsyncClient, user: Actor)
     assert 'method="GET",route="(none)",status="404"' in text
     assert 'method="OTHER"' in text
     assert "/no/such/path" not in text
+
+
+@pytest.mark.parametrize(
+    "path", ["/metrics", "/health/live", "/docs", "/api/v1/items", "/api/v1/items/1", "/admin/login"]
+)
+async def test_a_path_is_one_without_a_newline_at_its_end(app: FastAPI, user: Actor, path: str) -> None:
+    """What a proxy closes by its path is closed."""
+    await factories.item(user)
+    for _ in range(2):
+        answer = await user.http.get(f"{path}%0A")
+        assert (answer.status_code, answer.json()) == (404, {"detail": "Not Found"})

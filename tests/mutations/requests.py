@@ -30,6 +30,13 @@ REQUESTS = [
         kept_by("integration/test_hostile test_nul_is_refused_in_a_query_and_in_a_form"),
     ),
     Defence(
+        "a path is one without a newline at its end",
+        "app/core/route_index.py",
+        'scope["path"].endswith("\\n")',
+        "False",
+        kept_by("integration/test_http test_a_path_is_one_without_a_newline_at_its_end"),
+    ),
+    Defence(
         "trailers are no headers",
         "app/core/protocol.py",
         "if self._is_in_head:  # else it is a trailer (RFC 9110, 6.5.1)",
