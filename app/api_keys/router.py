@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Annotated
 
-from fastapi import Query, Request
+from fastapi import Depends, Query, Request
 
 from app.api_keys.dependencies import ApiKeyRow, KeyMaker, OwnedApiKey
 from app.api_keys.models import ApiKey, new_key
@@ -16,13 +16,21 @@ from app.core.idempotency import shows_a_secret
 from app.core.jobs import enqueue
 from app.core.ownership import visible_to
 from app.core.pagination import Page
+from app.core.rate_limit import RateLimit
 from app.core.routing import Router
 from app.core.security import hash_token
 
 router = Router(prefix="/api-keys", tags=["api keys"])
 
 
-@router.post("", status_code=201, response_model=NewApiKeyResponse)
+async def _maker(user: KeyMaker) -> int:
+    return user.id
+
+
+# Each is told by a mail.
+@router.post(
+    "", status_code=201, response_model=NewApiKeyResponse, dependencies=[Depends(RateLimit("20/hour", by=_maker))]
+)
 @shows_a_secret
 async def create_api_key(body: ApiKeyCreate, user: KeyMaker, request: Request, db: DbSession) -> NewApiKeyResponse:
     """Make a key that acts as you; this answer is the only one that shows it."""

@@ -10,6 +10,7 @@ from app.auth.models import User, end_sessions
 from app.auth.passwords import check_password
 from app.auth.schemas import ForgottenPassword, PasswordReset, Verification
 from app.auth.tasks import send_account_changed, send_password_reset, send_verification
+from app.auth.throttle import may_be_mailed
 from app.core import audit
 from app.core.config import AppSettings
 from app.core.database import DbSession, PrimaryReadSession, utcnow
@@ -24,9 +25,13 @@ router = Router(prefix="/auth", tags=["auth"])
 
 @router.post("/forgot-password", status_code=202, dependencies=[LIMITED_BY_ADDRESS])
 @public
-async def forgot_password(body: ForgottenPassword, db: DbSession) -> None:
-    """Send a mail with which a new password can be set, if the address has an account; the answer does not tell."""
-    enqueue(db, send_password_reset, email=body.email)  # the account is looked up by the task: it takes as long
+async def forgot_password(body: ForgottenPassword, request: Request, db: DbSession) -> None:
+    """Send a mail with which a new password can be set, if the address has an account; the answer does not tell.
+
+    Nor does it tell when the address has had five mails within the hour, and there is no other.
+    """
+    if await may_be_mailed(request, body.email):
+        enqueue(db, send_password_reset, email=body.email)  # the account is looked up by the task: it takes as long
 
 
 @router.post("/reset-password", status_code=204, dependencies=[LIMITED_BY_ADDRESS])
@@ -68,9 +73,9 @@ async def verify_email(body: Verification, request: Request, db: DbSession, read
 
 
 @router.post("/verify-email/resend", status_code=202)
-async def resend_verification(user: SessionUser, db: DbSession) -> None:
-    """Send the mail with which your address is verified once more."""
-    if user.email_verified_at is None:
+async def resend_verification(user: SessionUser, request: Request, db: DbSession) -> None:
+    """Send the mail with which your address is verified once more, up to five times an hour."""
+    if user.email_verified_at is None and await may_be_mailed(request, user.email):
         enqueue(db, send_verification, user_id=user.id)
 
 

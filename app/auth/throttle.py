@@ -16,6 +16,7 @@ from app.core.errors import TooManyRequests
 from app.core.quota import Spent, key, parse_limits, spend
 
 ACCOUNT, ADDRESS = "login-account", "login-address"
+MAIL, MAILS = "mail-address", "5/hour"  # that anybody may ask for, to one mailbox
 
 
 async def count_try(request: Request, email: str, *, by_address: bool = True) -> None:
@@ -52,6 +53,17 @@ async def forgive(request: Request, email: str, *, by_address: bool = True) -> N
         network = await client_network(request)
         for limit in parse_limits(settings.login_limit_address):
             await counters.take_back(key(ADDRESS, limit, network), limit.window_s)
+
+
+async def may_be_mailed(request: Request, email: str) -> bool:
+    """Counts a mail to the address, whether it is an account's or not, and says whether it may be sent: nobody fills
+    another's mailbox, nor kills the token of the last mail again and again."""
+    if not request.app.state.settings.rate_limit_enabled:
+        return True
+    spent = await spend(request.app.state.counters, MAIL, MAILS, _name(email))
+    if spent[-1].is_over:
+        request.app.state.metrics.refused(MAIL)
+    return not spent[-1].is_over
 
 
 def _name(email: str) -> str:

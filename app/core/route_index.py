@@ -34,7 +34,7 @@ class _Table(NamedTuple):
 
 
 class RouteIndex:
-    """What routes a request in the place of FastAPI's router; held to that one's choice by a test, but for a newline."""
+    """What routes a request in the place of FastAPI's router; held to its choice by a test, but for a newline."""
 
     def __init__(self, app: FastAPI) -> None:
         self._router = app.router

@@ -21,7 +21,7 @@ from app.core.errors import Unauthorized
 # passlib's bcrypt_sha256, version 2: HMAC-SHA256 with the salt as its key, then bcrypt. So no byte is lost at bcrypt's
 # 72, and a bare SHA-256 stolen elsewhere is no use as a password here ("password shucking").
 _HASH = re.compile(r"\$bcrypt-sha256\$v=2,t=2b,r=(?P<rounds>\d{1,2})\$(?P<salt>[./A-Za-z0-9]{22})\$[./A-Za-z0-9]{31}")
-_BCRYPT = re.compile(r"\$2[aby]\$\d\d\$[./A-Za-z0-9]{53}")
+_BCRYPT = re.compile(r"\$2[aby]\$(?P<rounds>\d\d)\$[./A-Za-z0-9]{53}")
 _BCRYPT_MAX_BYTES = 72
 
 ACCESS = "access"
@@ -43,6 +43,12 @@ def verify_password(password: str, hashed: str) -> bool:
         return False
     # Those systems hashed the first 72 bytes of what was typed; bcrypt 5 refuses more.
     return bcrypt.checkpw(password.encode()[:_BCRYPT_MAX_BYTES], hashed.encode())
+
+
+def rounds_of(hashed: str) -> int | None:
+    """None: it is no hash."""
+    match = _HASH.fullmatch(hashed) or _BCRYPT.fullmatch(hashed)
+    return int(match["rounds"]) if match else None
 
 
 def needs_rehash(hashed: str, rounds: int) -> bool:

@@ -16,7 +16,7 @@ from app.core.database import utcnow
 from app.core.jobs.outbox import OutboxJob
 from app.main import create_app
 from tests import factories
-from tests.factories import PASSWORD, Actor
+from tests.factories import PASSWORD, Actor, configured
 from tests.mail_server import MailServer
 from tests.waiting import until
 
@@ -240,3 +240,20 @@ async def test_the_mails_link_to_the_website(app: FastAPI, user: Actor) -> None:
         assert body
         assert re.search(r"https://app\.example\.com/reset-password\?token=[\w-]{43}\b", body.get_content())
         assert "The token for it" not in body.get_content()
+
+
+async def test_one_mailbox_gets_few_mails_however_often_it_is_asked_for(
+    app: FastAPI, user: Actor, post_office: MailServer
+) -> None:
+    """Nobody fills another's; what is asked for too often hears the same, and leaves the last token alone."""
+    limited = configured(app, rate_limit_enabled=True, rate_limit_auth="1000/minute")
+    http = factories.client(limited, user.token)
+    await token_for(post_office, user.email, VERIFY)
+    for _ in range(3):
+        assert (await http.post(f"{AUTH}/verify-email/resend")).status_code == 202
+    for email in [user.email] * 5 + ["nobody@example.com"] * 7:
+        answer = await http.post(f"{AUTH}/forgot-password", json={"email": email})
+        assert (answer.status_code, answer.text) == (202, "null")
+    for task, mails in {"send_verification": 1 + 3, "send_password_reset": 2 + 5}.items():
+        jobs = select(OutboxJob).where(OutboxJob.task == f"auth.{task}")
+        assert await app.state.database.read.count(jobs) == mails

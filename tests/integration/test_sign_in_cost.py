@@ -7,6 +7,8 @@ from httpx2 import AsyncClient
 from sqlalchemy import update
 
 from app.auth.models import User
+from app.core.hashing import PasswordHasher
+from tests import factories
 from tests.factories import PASSWORD, Actor
 
 
@@ -41,3 +43,24 @@ async def test_a_sign_in_costs_one_hash_whoever_tries(
         as_form = await client.post("/api/v1/auth/token", data={"username": email, "password": password})
         assert (as_json.status_code, as_form.status_code) == (status, status)
         assert costs == [b"$2b$04$"] * 2, f"{email} with {password}"
+
+
+@pytest.mark.parametrize("imported", [False, True])
+async def test_a_wrong_password_costs_as_much_after_a_change_of_the_rounds(
+    app: FastAPI, user: Actor, costs: list[bytes], imported: bool
+) -> None:
+    """Whoever has not signed in since has a hash of before: an answer that comes sooner would tell of the account."""
+    if imported:
+        hashed = bcrypt.hashpw(PASSWORD.encode(), bcrypt.gensalt(4)).decode()
+        await factories.change(user, hashed_password=hashed)
+    other = factories.configured(app)
+    other.state.hasher = PasswordHasher(rounds=6)
+    sums = []
+    for email in (user.email, "nobody@example.com"):
+        costs.clear()
+        sent = {"email": email, "password": "wrong password"}
+        assert (await factories.client(other).post("/api/v1/auth/login", json=sent)).status_code == 401
+        sums.append(sum(2 ** int(cost[4:6]) for cost in costs))
+    other.state.hasher.close()
+    # What is imported is compared by bcrypt's own function, which is not counted here.
+    assert sums == [2**6 - (2**4 if imported else 0), 2**6]

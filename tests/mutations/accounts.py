@@ -80,6 +80,20 @@ ACCOUNTS = [
         BAD_PASSWORD,
     ),
     Defence(
+        "one mailbox gets few mails",
+        "app/auth/throttle.py",
+        "return not spent[-1].is_over",
+        "return True",
+        kept_by("integration/test_recovery test_one_mailbox_gets_few_mails_however_often_it_is_asked_for"),
+    ),
+    Defence(
+        "a wrong password costs as much after a change of the rounds",
+        "app/core/hashing.py",
+        "if not is_right:",
+        "if False:",
+        kept_by("integration/test_sign_in_cost test_a_wrong_password_costs_as_much_after_a_change_of_the_rounds"),
+    ),
+    Defence(
         "the form of a sign-in takes no endless password",
         "app/auth/schemas.py",
         "    username: Annotated[str, Field(max_length=MAX_EMAIL_LENGTH)]\n    password: Password",
