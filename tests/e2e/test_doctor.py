@@ -78,6 +78,26 @@ def test_bad_settings() -> None:
 
 
 @pytest.mark.parametrize(
+    ("written", "message", "mend"),
+    [
+        (
+            "DATABASE_URI=x\nPOSTGRES_PASSWORD=of a compose file\n",
+            "DATABASE_URI in .env is no setting",
+            "name it DATABASE_URL, or take it out",
+        ),
+        ("APP_NAME='x\n", ".env, line 1: not understood", "correct it: NAME=value, in quotes that are closed"),
+    ],
+)
+def test_a_file_that_does_not_say_what_it_seems_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, written: str, message: str, mend: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / ".env").write_text(written)
+    code, document = here(processes.safe("sqlite:///./app.db"))
+    assert (faults(document)["settings"], code) == ({message: mend}, 1)
+
+
+@pytest.mark.parametrize(
     ("address", "said"),
     [
         (
