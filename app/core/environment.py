@@ -36,10 +36,10 @@ def load_settings() -> Settings:
 
 def _check_file() -> None:
     """What cannot be read of `.env` would be left out, with a warning at most."""
-    from dotenv.parser import parse_stream
-
     if not ENV_FILE.is_file():
         return
+    from dotenv.parser import parse_stream
+
     try:
         with ENV_FILE.open(encoding="utf-8") as file:
             for line in parse_stream(file):

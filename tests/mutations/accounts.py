@@ -39,8 +39,8 @@ ACCOUNTS = [
     Defence(
         "an unknown address costs a hash",
         HASHING,
-        "verify_password(password, hashed or self._nobody)",
-        "hashed is not None and verify_password(password, hashed)",
+        "self._verify(password, hashed or self._nobody)",
+        "hashed is not None and self._verify(password, hashed)",
         kept_by("unit/test_hashing test_without_a_hash_as_much_is_computed"),
     ),
     Defence(
