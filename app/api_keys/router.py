@@ -27,10 +27,11 @@ async def _maker(user: KeyMaker) -> int:
     return user.id
 
 
-# Each is told by a mail.
-@router.post(
-    "", status_code=201, response_model=NewApiKeyResponse, dependencies=[Depends(RateLimit("20/hour", by=_maker))]
-)
+# Each is told by a mail. In a function, it is parsed at the first request: at the start it would be 3 % of that.
+FEW = Depends(RateLimit(lambda _: "20/hour", by=_maker))
+
+
+@router.post("", status_code=201, response_model=NewApiKeyResponse, dependencies=[FEW])
 @shows_a_secret
 async def create_api_key(body: ApiKeyCreate, user: KeyMaker, request: Request, db: DbSession) -> NewApiKeyResponse:
     """Make a key that acts as you; this answer is the only one that shows it."""
