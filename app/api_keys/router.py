@@ -28,10 +28,10 @@ async def _maker(user: KeyMaker) -> int:
 
 
 # Each is told by a mail. In a function, it is parsed at the first request: at the start it would be 3 % of that.
-FEW = Depends(RateLimit(lambda _: "20/hour", by=_maker))
+LIMITED_BY_USER = Depends(RateLimit(lambda _: "20/hour", by=_maker))
 
 
-@router.post("", status_code=201, response_model=NewApiKeyResponse, dependencies=[FEW])
+@router.post("", status_code=201, response_model=NewApiKeyResponse, dependencies=[LIMITED_BY_USER])
 @shows_a_secret
 async def create_api_key(body: ApiKeyCreate, user: KeyMaker, request: Request, db: DbSession) -> NewApiKeyResponse:
     """Make a key that acts as you; this answer is the only one that shows it."""

@@ -3,6 +3,8 @@
 By account, whether there is one or not, so that many addresses cannot share the work; and by address, so that one
 cannot try many accounts. What is refused is taken back too: one blocked machine locks nobody out, and asking again
 prolongs nothing. A counter ends with its window, so no lock is for good.
+
+And mails that anybody may ask for: so many to one mailbox, likewise whether there is an account or not.
 """
 
 from hashlib import blake2b

@@ -72,7 +72,8 @@ class LimitedProtocol(HttpToolsProtocol):
 
     _is_in_message = False  # in its head, its body, or what follows that
     _is_in_head = False
-    # Of the head, without those of the read in which it began: a body may have been before it. Later, of no body's.
+    # Of the head, without those of the read in which it began: a body may have been before it. After the head, what has
+    # come since the last of the body: the frames of its chunks, and trailers.
     _head_bytes = 0
     _timer: asyncio.TimerHandle | None = None
     _last_words: Callable[[], None] | None = None  # for after the answer that is owed; nothing more is read
