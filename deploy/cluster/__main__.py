@@ -2,13 +2,10 @@
 
 import os
 import signal
-import sys
 import threading
-from types import FrameType
 
 from deploy.cluster import docker
 from deploy.cluster.cluster import Cluster, cluster
-from deploy.cluster.processes import descendants, kill_all
 from deploy.cluster.servers import NotStarted, scratch
 
 MOST = 20
@@ -16,42 +13,37 @@ LAST_LINE = "Ctrl-C ends all of it."
 
 
 def main() -> None:
-    signal.signal(signal.SIGINT, _end)
-    signal.signal(signal.SIGTERM, _end)
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())  # a handler that prints can interrupt a print and raise
     try:
         if os.environ.get("DOCKER") != "no" and docker.works():
-            run_containers()
+            run_containers(stop)
         else:
-            run_installed()
+            run_installed(stop)
     except NotStarted as error:
         raise SystemExit(str(error)) from None
-    finally:
-        for pid in descendants(os.getpid()):  # whatever a signal has met at the moment of its start
-            kill_all(pid)
 
 
-def run_containers() -> None:
+def run_containers(stop: threading.Event) -> None:
     print("Docker is here: starting the containers of docker-compose.yml ...", flush=True)
-    with docker.containers() as url:
-        print(f"\nGroundwork on {url}\n\n{what_to_try(url)}\n\n{LAST_LINE}", flush=True)
-        threading.Event().wait()
+    with docker.containers(stop) as url:
+        if not stop.is_set():
+            print(f"\nGroundwork on {url}\n\n{what_to_try(url)}\n\n{LAST_LINE}", flush=True)
+        stop.wait()
+        print("\nEnding ...", flush=True)
 
 
-def run_installed() -> None:
+def run_installed(stop: threading.Event) -> None:
     apps, replicas = _number("APPS", 3, 1), _number("REPLICAS", 2, 0)
     print("Starting what is installed, in a folder that goes when it ends ...", flush=True)
-    with scratch() as folder, cluster(folder, apps, replicas) as running:
-        running.supervise()
-        print(f"\nGroundwork on {running.url}\n\n{what_runs_where(running)}\n", flush=True)
-        print(f"{what_to_try(running.url, running.parts['app-1'].pid)}\n\n{LAST_LINE}", flush=True)
-        threading.Event().wait()
-
-
-def _end(_number: int, _frame: FrameType | None) -> None:
-    for number in (signal.SIGINT, signal.SIGTERM):  # once is enough: what is being ended is ended in peace
-        signal.signal(number, signal.SIG_IGN)
-    print("\nEnding ...", flush=True)
-    sys.exit(0)
+    with scratch() as folder, cluster(folder, apps, replicas, stop=stop) as running:
+        if not stop.is_set():
+            running.supervise()
+            print(f"\nGroundwork on {running.url}\n\n{what_runs_where(running)}\n", flush=True)
+            print(f"{what_to_try(running.url, running.parts['app-1'].pid)}\n\n{LAST_LINE}", flush=True)
+        stop.wait()
+        print("\nEnding ...", flush=True)
 
 
 def _number(name: str, default: int, least: int) -> int:

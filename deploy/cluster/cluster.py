@@ -44,19 +44,21 @@ class Cluster:
     def url(self) -> str:
         return self.nginx.url
 
-    def start(self) -> None:
-        """Returns when every part answers; those that need no other start at the same time."""
-        self.broker.launch()
-        self.redis.launch()
-        self.primary.start()
-        for replica in self.replicas:
-            replica.launch()
-        for app in self.apps:
-            app.launch()
-        for part in (*self.replicas, *self.apps, self.redis, self.broker):
-            part.wait_until_it_answers()
-        self.worker.start()
-        self.nginx.start()
+    def start(self, stop: threading.Event | None = None) -> None:
+        """Returns when every part answers, or when `stop` is set; parts that need no other start at the same time."""
+        stop = stop or threading.Event()
+        for together in (
+            [self.broker, self.redis, self.primary],
+            [*self.replicas, *self.apps],
+            [self.worker],
+            [self.nginx],
+        ):
+            for part in together:
+                if not stop.is_set():
+                    part.launch()
+            for part in together:
+                if not stop.is_set():
+                    part.wait_until_it_answers(stop)
 
     def stop(self) -> None:
         """In the order in which nobody misses another; returns when no process is left."""
@@ -94,16 +96,24 @@ class Cluster:
 
 
 @contextmanager
-def cluster(folder: Path, apps: int = 3, replicas: int = 2, **settings: str) -> Generator[Cluster]:
+def cluster(
+    folder: Path,
+    apps: int = 3,
+    replicas: int = 2,
+    settings: dict[str, str] | None = None,
+    stop: threading.Event | None = None,
+) -> Generator[Cluster]:
     """Started in this folder, which every user has to be able to enter; nothing of it runs afterwards.
 
-    `settings` are the apps' and the worker's, by their names in the environment: RATE_LIMIT_ENABLED="false".
+    `stop` ends the start early: what runs by then is stopped like the rest.
+
+    `settings` are the apps' and the worker's, by their names in the environment: {"RATE_LIMIT_ENABLED": "false"}.
     NotStarted when a program is missing, or a part does not start.
     """
     require_programs()
-    whole = Cluster(folder, apps, replicas, settings)
+    whole = Cluster(folder, apps, replicas, settings or {})
     try:
-        whole.start()
+        whole.start(stop)
         yield whole
     finally:
         whole.stop()

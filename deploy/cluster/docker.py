@@ -4,6 +4,7 @@ import os
 import secrets
 import shutil
 import subprocess
+import threading
 from collections.abc import Generator
 from contextlib import contextmanager
 
@@ -19,6 +20,7 @@ COMPOSE = (
     "groundwork-cluster",
     *(word for name in FILES for word in ("-f", name)),
 )
+BETWEEN_LOOKS_S = 0.1
 SECRETS = ("SECRET_KEY", "POSTGRES_PASSWORD", "REPLICATION_PASSWORD", "REDIS_PASSWORD", "RABBITMQ_PASSWORD")
 
 
@@ -36,22 +38,26 @@ def _succeeds(*words: str) -> bool:
 
 
 @contextmanager
-def containers() -> Generator[str]:
-    """Where it is, when all of it is healthy; gone in the end, with its volumes."""
+def containers(stop: threading.Event) -> Generator[str]:
+    """The URL once all containers are healthy, or once `stop` is set; removes them and their volumes at the end."""
     port = os.environ.get("HTTP_PORT") or str(free_port())
     environment = os.environ | {name: secrets.token_hex(32) for name in SECRETS} | {"HTTP_PORT": port}
 
-    def compose(*words: str) -> int:
-        # In a session of its own: Ctrl-C is ours, and would end `down` as well.
-        run = subprocess.run([*COMPOSE, *words], cwd=ROOT, env=environment, check=False, start_new_session=True)
-        return run.returncode
+    def compose(*words: str) -> subprocess.Popen[bytes]:
+        # In a session of its own: Ctrl-C in a terminal would end `down` as well.
+        return subprocess.Popen([*COMPOSE, *words], cwd=ROOT, env=environment, start_new_session=True)
 
     try:
-        if compose("up", "--build", "--wait"):
+        up = compose("up", "--build", "--wait")
+        while up.poll() is None and not stop.wait(BETWEEN_LOOKS_S):
+            pass
+        if stop.is_set():
+            up.terminate()
+        if up.wait() and not stop.is_set():
             raise NotStarted(
                 "docker compose did not start all of it, as it says above. Without it: make cluster DOCKER=no"
             )
-        compose("ps")
+        compose("ps").wait()
         yield f"http://127.0.0.1:{port}"
     finally:
-        compose("down", "--volumes")
+        compose("down", "--volumes").wait()

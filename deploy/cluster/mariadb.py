@@ -1,6 +1,7 @@
 """MariaDB: a primary, and replicas that follow its binary log."""
 
 import shutil
+import threading
 from pathlib import Path
 
 from deploy.cluster.server import Server
@@ -63,8 +64,8 @@ class MariaDB(Server):
         where = ["--no-defaults", "--protocol=tcp", "--host=127.0.0.1", f"--port={self.port}", "--user=root"]
         return self.run("mariadb", *where, "--execute", "; ".join(statements))
 
-    def wait_until_it_answers(self) -> None:
-        super().wait_until_it_answers()
+    def wait_until_it_answers(self, stop: threading.Event | None = None) -> None:
+        super().wait_until_it_answers(stop)
         self.set_up()
 
     def set_up(self) -> None:

@@ -3,6 +3,7 @@
 import re
 import shutil
 import signal
+import threading
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -71,11 +72,11 @@ class PostgreSQL(Server):
             return bool(self.run(self.tool("pg_isready"), "-h", "127.0.0.1", "-p", str(self.port)))
         return False
 
-    def wait_until_it_answers(self) -> None:
+    def wait_until_it_answers(self, stop: threading.Event | None = None) -> None:
         deadline = time.monotonic() + LEFT_BEHIND_S
         while True:
             try:
-                return super().wait_until_it_answers()
+                return super().wait_until_it_answers(stop)
             except NotStarted as error:
                 if time.monotonic() > deadline or not LEFT_BEHIND.search(self.last_words()):
                     raise error from None

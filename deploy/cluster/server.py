@@ -118,12 +118,14 @@ class Server:
                 start_new_session=True,  # so that Ctrl-C in a terminal is ours alone
             )
 
-    def wait_until_it_answers(self) -> None:
+    def wait_until_it_answers(self, stop: threading.Event | None = None) -> None:
+        """Returns early when `stop` is set."""
+        is_stopped = stop.is_set if stop is not None else lambda: False
         try:
-            until_sync(lambda: not self.is_running or self.answers(), START_TIMEOUT_S)
+            until_sync(lambda: is_stopped() or not self.is_running or self.answers(), START_TIMEOUT_S)
         except TimeoutError:
             raise NotStarted(f"{self.name} does not answer after {START_TIMEOUT_S} s: see {self.log}") from None
-        if not self.is_running:
+        if not self.is_running and not is_stopped():
             lines = self.log.read_text(errors="replace").splitlines() or ["it wrote nothing"]
             raise NotStarted(f"{self.name} ended at its start: {lines[-1]} ({self.log})")
 

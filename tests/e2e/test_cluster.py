@@ -89,7 +89,6 @@ def printed() -> Generator[Printed]:
     assert (process.returncode, errors) == (0, "")
 
 
-@pytest.mark.whole_project
 @NEEDS_SERVERS
 async def test_all_of_it_runs_and_nothing_is_left_behind() -> None:
     with printed() as whole, httpx2.Client(base_url=whole.url, timeout=60) as client:
@@ -129,12 +128,11 @@ def is_live(address: str) -> bool:
     return False
 
 
-@pytest.mark.whole_project
 @NEEDS_SERVERS
 def test_a_part_that_does_not_start_ends_the_others() -> None:
     with scratch() as folder:
         with pytest.raises(NotStarted, match="app-1 ended at its start: PASSWORD_MIN_LENGTH"):
-            with cluster(folder, PASSWORD_MIN_LENGTH="1"):
+            with cluster(folder, settings={"PASSWORD_MIN_LENGTH": "1"}):
                 raise AssertionError("it started")
         assert (folder / "rabbitmq" / "server.log").exists()
         assert processes_in(folder) == []
@@ -179,3 +177,17 @@ def test_where_docker_is_the_compose_file_runs_and_goes(tmp_path: Path) -> None:
         f"{compose} ps with a secret",
         f"{compose} down --volumes with a secret",
     ]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_during_the_start_ends_it(tmp_path: Path, number: signal.Signals) -> None:
+    """With a docker whose `up` does not return, in the middle of what the main thread prints."""
+    docker, told = tmp_path / "docker", tmp_path / "told"
+    docker.write_text(f'#!/bin/sh\necho "$@" >> {told}\ncase "$*" in *" up "*) exec sleep 120;; esac\n')
+    docker.chmod(0o755)
+    process = command(PATH=f"{tmp_path}:{os.environ['PATH']}", DOCKER="", HTTP_PORT="8123")
+    until_sync(lambda: told.exists() and " up " in told.read_text())
+    process.send_signal(number)
+    _, errors = process.communicate(timeout=60)
+    assert (process.returncode, errors) == (0, "")
+    assert told.read_text().splitlines()[-1].endswith("down --volumes")

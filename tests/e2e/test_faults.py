@@ -15,11 +15,10 @@ from tests.faults.report import OWED_JOBS
 from tests.faults.run import SETTINGS, Plan, try_faults
 
 
-@pytest.mark.whole_project
 @pytest.mark.skipif(bool(missing_packages()), reason=f"not installed: {missing_packages()}")
 async def test_nothing_is_lost_whatever_is_killed() -> None:
     plan = Plan(faults=1, rolling=1, seconds=1, rate=30, people=20, jobs_timeout_s=0, says=False)
-    with scratch() as folder, cluster(folder, 2, 1, **SETTINGS) as running:
+    with scratch() as folder, cluster(folder, 2, 1, SETTINGS) as running:
         running.supervise()
         report = await try_faults(running, plan)
     assert report.total["answers"] > 0

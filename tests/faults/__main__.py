@@ -18,11 +18,11 @@ RESULT = Path("faults.json")
 
 
 def main() -> int:
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends like Ctrl-C
     plan = Plan(faults=_number("FAULTS", 20), rolling=_number("ROLLING", 50), seconds=_number("SECONDS", 10))
     started = time.perf_counter()
     try:
-        with scratch() as folder, cluster(folder, 3, 2, **SETTINGS) as running:
+        with scratch() as folder, cluster(folder, 3, 2, SETTINGS) as running:
             running.supervise()
             with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
                 report = runner.run(try_faults(running, plan))
