@@ -86,6 +86,12 @@ def templates() -> "Environment":
     )
 
 
+@cache
+def _tls_context() -> ssl.SSLContext:
+    """Loads the system's CA certificates, about 30 ms of CPU, so it runs once per process and not on the event loop."""
+    return ssl.create_default_context()
+
+
 async def _send(message: EmailMessage, settings: Settings) -> None:
     import aiosmtplib
 
@@ -101,7 +107,7 @@ async def _send(message: EmailMessage, settings: Settings) -> None:
             use_tls=is_tls,
             # A password never goes over the wire in clear; without one, TLS is used where the server has it.
             start_tls=None if is_tls or not server.username else True,
-            tls_context=ssl.create_default_context(),
+            tls_context=await anyio.to_thread.run_sync(_tls_context),
             timeout=TIMEOUT_S,
         )
     except (aiosmtplib.SMTPRecipientsRefused, aiosmtplib.SMTPResponseException) as error:

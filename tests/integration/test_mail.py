@@ -3,6 +3,7 @@
 import logging
 import ssl
 import subprocess
+import threading
 from collections.abc import Generator
 from email import message_from_bytes
 from email.message import EmailMessage
@@ -15,6 +16,7 @@ from aiosmtplib import SMTPAuthenticationError, SMTPException, SMTPRecipientsRef
 from fastapi import FastAPI
 from sqlalchemy import select
 
+from app.core import mail
 from app.core.config import Settings
 from app.core.database import Database, Row
 from app.core.jobs import FailedForGood, Job
@@ -70,6 +72,7 @@ async def test_nothing_that_did_not_change_is_told(user: Actor, app: FastAPI, po
     assert jobs == []
 
 
+@pytest.mark.slow
 async def test_a_busy_server_is_asked_again_and_a_refusal_is_final(app: FastAPI, post_office: MailServer) -> None:
     busy = await factories.register(app, email=f"busy-{factories.email()}")
     refused = await factories.register(app, email=f"refused-{factories.email()}")
@@ -168,10 +171,30 @@ async def test_a_password_goes_over_tls_to_whom_it_is_meant(
     with pytest.raises(ssl.SSLCertVerificationError):  # nobody vouches for it
         await send(sends_to(url))
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    mail._tls_context.cache_clear()  # which a process reads once
     await send(sends_to(url), to="tls@example.com")
     assert len(guarded.mails["tls@example.com"]) == 1
     with pytest.raises(SMTPAuthenticationError):
         await send(sends_to(url.replace("word", "wrong")))
+    mail._tls_context.cache_clear()
+
+
+async def test_ca_certificates_are_loaded_once_and_not_on_the_event_loop(
+    post_office: MailServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    threads = []
+    load = ssl.SSLContext.load_default_certs
+
+    def noted(context: ssl.SSLContext, *purpose: Any) -> None:
+        threads.append(threading.current_thread())
+        load(context, *purpose)
+
+    mail._tls_context.cache_clear()
+    monkeypatch.setattr(ssl.SSLContext, "load_default_certs", noted)
+    for address in ("one@example.com", "two@example.com"):
+        await send(sends_to(post_office.url), to=address)
+    assert len(threads) == 1
+    assert threads[0] is not threading.current_thread()
 
 
 async def test_a_password_never_goes_in_clear(post_office: MailServer) -> None:
