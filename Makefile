@@ -30,8 +30,8 @@ setup: $(RUNTIME) ## Make .venv; EXTRAS="postgres mysql celery redis" adds those
 tools: $(DEVELOPMENT) ## Add to .venv what tests, lint and types need; each target that wants it does so itself
 
 .PHONY: test
-test: $(DEVELOPMENT) ## Run the quick tests on SQLite in memory, and on TEST_POSTGRES_URL and TEST_MYSQL_URL when set
-	@$(BIN)/pytest -n auto --dist worksteal -m "not whole_project"
+test: $(DEVELOPMENT) ## Run the quick tests on SQLite, in a minute; on TEST_POSTGRES_URL and TEST_MYSQL_URL too when set
+	@PYTHONDONTWRITEBYTECODE= $(BIN)/pytest -n auto --dist worksteal -m "not slow" tests/unit tests/integration tests/conformance tests/e2e/test_workflows.py
 
 .PHONY: check
 check: $(DEVELOPMENT) ## The gate: format, lint, types, lock, tests with coverage

@@ -1,6 +1,7 @@
 """One application and one migrated database for each backend; every test finds them empty."""
 
 import asyncio
+import gc
 import logging
 import os
 import sys
@@ -28,6 +29,10 @@ def pytest_report_header() -> list[str]:
         pytest.exit(f"TEST_EVERYTHING is set, and cannot be tested: {', '.join(missing)}", 1)
     lines = [f"databases: {', '.join(databases.BACKENDS)}"]
     return [*lines, f"not tested: {', '.join(missing)}"] if missing else lines
+
+
+def pytest_collection_finish() -> None:
+    gc.freeze()  # what was imported stays, and each collection would walk through all of it
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -4,8 +4,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 from tests.clones import Clone
 from tests.e2e.pages import blocks
 from tests.factories import SECRET
@@ -34,7 +32,6 @@ def renamed(code: str) -> str:
     return code.replace("Todo", "Quokka").replace("todo", "quokka")
 
 
-@pytest.mark.whole_project
 def test_a_view_of_ones_own(tmp_path: Path) -> None:
     line, view, registry = (renamed(code) for code in blocks("docs/ADMIN.md", "python"))
     quick = {"ENVIRONMENT": "test", "SECRET_KEY": SECRET, "BCRYPT_ROUNDS": "4", "RATE_LIMIT_ENABLED": "false"}

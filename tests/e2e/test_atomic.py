@@ -9,8 +9,6 @@ import pytest
 from app.cli.generator.tree import STAGE, changing
 from tests.clones import Clone
 
-pytestmark = pytest.mark.whole_project
-
 # Ends the process, with no chance to clean up, at the n-th time that it replaces or removes a file.
 KILLED = """
 import os, signal, sys

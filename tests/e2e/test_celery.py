@@ -18,8 +18,6 @@ from tests.e2e.stack import API, Caller, end, serving, working
 from tests.factories import PASSWORD
 from tests.waiting import until_sync
 
-pytestmark = pytest.mark.whole_project
-
 BROKERS = {kind.__name__: kind for kind in (RabbitMQ, Redis) if kind.find()}
 
 

@@ -29,8 +29,6 @@ FIELDS = [
 TY = ["ty", "check", "--output-format", "concise", "--error-on-warning", "--no-respect-ignore-files"]
 TSC = ["--strict", "--module", "nodenext", "--target", "es2022", "--lib", "es2022,dom,dom.iterable", "--outDir", "out"]
 
-pytestmark = pytest.mark.whole_project
-
 
 @pytest.fixture(scope="module")
 def clone(tmp_path_factory: pytest.TempPathFactory) -> Clone:

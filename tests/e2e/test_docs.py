@@ -42,7 +42,6 @@ def clone(tmp_path: Path) -> Path:
     return processes.clone(tmp_path / "clone")
 
 
-@pytest.mark.whole_project
 def test_the_readme(clone: Path) -> None:
     scripts = [renamed(script) for script in blocks("README.md", "bash")]
     assert scripts[0] == "make run\n"
@@ -65,7 +64,6 @@ def test_the_readme(clone: Path) -> None:
     assert (clone / "app.db").exists()
 
 
-@pytest.mark.whole_project
 @pytest.mark.usefixtures("unmeasured")  # it runs a part of the suite
 def test_the_quickstart(clone: Path) -> None:
     """Every command of it but those that serve, in its order; and what it shows is what was written."""

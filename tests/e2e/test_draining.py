@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import httpx2
-import pytest
 
 from deploy.cluster.processes import descendants
 from tests import factories, processes
@@ -120,7 +119,6 @@ main()
 """
 
 
-@pytest.mark.whole_project  # three processes start, and wait for what is idle
 def test_several_workers_end_like_one(tmp_path: Path) -> None:
     with serving(tmp_path, WEB_CONCURRENCY="2") as server, ExitStack() as ends:
         bearer = token(server)
@@ -163,7 +161,6 @@ def test_ctrl_c_waits_for_nobody(tmp_path: Path) -> None:
             assert server.process.wait(timeout=60) in (0, -signal.SIGINT)
 
 
-@pytest.mark.whole_project  # five processes start
 def test_of_several_workers_one_is_replaced_and_all_are_counted(tmp_path: Path) -> None:
     with serving(tmp_path, WEB_CONCURRENCY="2") as server:
         first = set(until_sync(lambda: serving_workers(server, 2)))

@@ -14,8 +14,6 @@ from tests.e2e.stack import Caller, serving
 from tests.processes import Server
 from tests.waiting import until_sync
 
-pytestmark = pytest.mark.whole_project
-
 
 @pytest.fixture
 async def env(backend: str, tmp_path: Path) -> AsyncGenerator[dict[str, str]]:

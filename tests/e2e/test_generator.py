@@ -62,7 +62,6 @@ def test_what_the_admin_shows_of_an_entity_goes_with_it(clone: Clone, shown: str
     assert clone.files() == before
 
 
-@pytest.mark.whole_project
 def test_removing_keeps_what_was_changed_by_hand(clone: Clone) -> None:
     clone.app_each(
         [["add", *QUOKKA], ["add", "Wombat", "body:text", "--parent", "Item"], ["add", "Numbat", "body:text"]]
@@ -84,7 +83,6 @@ def test_removing_keeps_what_was_changed_by_hand(clone: Clone) -> None:
     assert clone.files() == with_edits
 
 
-@pytest.mark.whole_project
 def test_removing_follows_what_the_database_has(clone: Clone) -> None:
     """A migration that nobody ran goes, and the next one moves up; one that was run is undone by another."""
     before = clone.files()
@@ -96,7 +94,6 @@ def test_removing_follows_what_the_database_has(clone: Clone) -> None:
     clone.ok("python", "-c", DRIFT)
 
 
-@pytest.mark.whole_project
 def test_two_heads_are_migrated_and_joined(clone: Clone) -> None:
     """As they are after a merge with a newer template that has migrations too."""
     first, second = clone.app_each([["add", name, "title:text"] for name in ("Quoll", "Dunnart")])
@@ -112,7 +109,6 @@ def test_two_heads_are_migrated_and_joined(clone: Clone) -> None:
     clone.app("doctor")
 
 
-@pytest.mark.whole_project
 async def test_fields_come_and_go_with_the_rows_in_place(empty_database: str, tmp_path: Path) -> None:
     """On a database with rows in it, and rows below those: nothing is lost, and no id is given out twice."""
     clone = Clone.make(tmp_path / "clone", DATABASE_URL=empty_database)
@@ -185,7 +181,6 @@ asyncio.run(main())
 )
 
 
-@pytest.mark.whole_project
 def test_a_field_of_a_file_that_was_changed_says_what_to_edit(clone: Clone) -> None:
     clone.app("add", *QUOKKA)
     schemas, tests = clone.folder / "app/quokkas/schemas.py", clone.folder / "tests/integration/test_quokkas.py"
@@ -200,7 +195,6 @@ def test_a_field_of_a_file_that_was_changed_says_what_to_edit(clone: Clone) -> N
     assert clone.files() == before
 
 
-@pytest.mark.whole_project
 def test_the_database_is_asked_what_it_has(clone: Clone) -> None:
     """A table that only the database has is not built upon, and one that it has is dropped by a migration."""
     clone.ok("app", "migrate")

@@ -78,7 +78,6 @@ async def test_the_server_writes_nothing_outside_of_its_temporary_folder(address
         serve_unprivileged(srv, temporary, address, sys.executable, "-m", "app.cli", "serve")
 
 
-@pytest.mark.whole_project
 @pytest.mark.skipif(not dockerfile.uv(), reason="uv is not installed")
 async def test_the_dockerfiles_steps_build_what_serves(address: str) -> None:
     with scratch() as folder:

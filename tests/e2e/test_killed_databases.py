@@ -17,8 +17,6 @@ from tests.factories import Actor
 from tests.relay import relayed
 from tests.waiting import TIMEOUT_S, until
 
-pytestmark = pytest.mark.whole_project
-
 ITEMS = "/api/v1/items"
 PEOPLE = 12
 POOL = 4

@@ -12,7 +12,6 @@ from tests.e2e.stack import Caller, serving
 from tests.waiting import until_sync
 
 pytestmark = [
-    pytest.mark.whole_project,
     pytest.mark.skipif(not Nginx.find(), reason="nginx is not installed"),
 ]
 

@@ -3,8 +3,6 @@
 from dataclasses import replace
 from pathlib import Path
 
-import pytest
-
 from tests.clones import Clone
 from tests.mutations.__main__ import outcome
 from tests.mutations.defence import Defence, kept_by
@@ -18,7 +16,6 @@ KEPT = Defence(
 )
 
 
-@pytest.mark.whole_project
 def test_what_becomes_of_a_defence(tmp_path: Path) -> None:
     clone = Clone.make(tmp_path / "clone")
     code = (clone.folder / KEPT.file).read_text()

@@ -26,7 +26,6 @@ from tests.processes import ROOT
 from tests.waiting import until_sync
 
 pytestmark = [
-    pytest.mark.whole_project,
     pytest.mark.skipif(not Nginx.find(), reason="nginx is not installed"),
 ]
 

@@ -18,7 +18,6 @@ from deploy.cluster.servers import PostgreSQL, running
 from tests import factories, processes
 
 pytestmark = [
-    pytest.mark.whole_project,
     pytest.mark.skipif(not PgBouncer.find() or not PostgreSQL.find(), reason="PgBouncer is not installed"),
 ]
 

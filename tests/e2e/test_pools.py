@@ -16,8 +16,6 @@ from deploy.cluster.servers import MariaDB, PostgreSQL, running
 from tests import factories, processes
 from tests.waiting import until
 
-pytestmark = pytest.mark.whole_project
-
 CONNECTIONS = 12
 POOL = 2
 

@@ -7,14 +7,11 @@ path that is not taken any more.
 import asyncio
 import statistics
 
-import pytest
-
 from benchmarks.speed import processor
 
 TIMES_FASTER = {"get": 1.5, "list": 1.0, "post": 0.5, "put": 0.5}
 
 
-@pytest.mark.whole_project
 async def test_a_request_costs_less_than_the_plain_stacks(empty_database: str, backend: str) -> None:
     if backend == "mysql":
         return  # the plain stack has no such driver

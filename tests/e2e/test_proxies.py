@@ -18,7 +18,6 @@ from tests.processes import Server
 from tests.proxy import Proxy
 
 pytestmark = [
-    pytest.mark.whole_project,
     pytest.mark.skipif(not Nginx.find(), reason="nginx is not installed"),
 ]
 

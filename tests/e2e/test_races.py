@@ -13,8 +13,6 @@ from tests import databases, factories, processes
 from tests.factories import PASSWORD
 from tests.waiting import until_sync
 
-pytestmark = pytest.mark.whole_project
-
 AUTH, ITEMS = "/api/v1/auth", "/api/v1/items"
 CLIENTS = 50
 

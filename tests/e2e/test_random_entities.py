@@ -23,7 +23,6 @@ SUITE = [
 ]  # fmt: skip
 
 
-@pytest.mark.whole_project
 @pytest.mark.parametrize("seed", range(FIRST_SEED, FIRST_SEED + CLONES))
 def test_whatever_is_added_is_proven_and_goes_without_a_trace(seed: int, tmp_path: Path) -> None:
     clone = Clone.make(tmp_path / "clone")

@@ -22,7 +22,6 @@ from tests.processes import Server
 from tests.waiting import until_sync
 
 pytestmark = [
-    pytest.mark.whole_project,
     pytest.mark.skipif(not Redis.find(), reason="redis-server is not installed"),
 ]
 

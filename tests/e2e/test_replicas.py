@@ -31,7 +31,6 @@ from tests.factories import Actor
 from tests.waiting import TIMEOUT_S, until
 
 pytestmark = [
-    pytest.mark.whole_project,
     pytest.mark.skipif(not (PostgreSQL.find() and Redis.find()), reason="PostgreSQL and Redis are not installed"),
 ]
 

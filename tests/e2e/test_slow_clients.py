@@ -46,20 +46,17 @@ def drip(connection: socket.socket, part: bytes) -> bytes:
             pass
 
 
-@pytest.mark.whole_project  # it waits for the server to lose its patience
 def test_a_head_that_does_not_end_is_cut(server: Server) -> None:
     with connect(server) as connection:
         connection.sendall(GET)
         assert drip(connection, b"X-Slow: 1\r\n").startswith(b"HTTP/1.1 408 ")
 
 
-@pytest.mark.whole_project  # it waits for the server to lose its patience
 def test_a_connection_that_says_nothing_is_cut(server: Server) -> None:
     with connect(server) as connection:
         assert answer(connection).startswith(b"HTTP/1.1 408 ")
 
 
-@pytest.mark.whole_project  # it waits for the server to lose its patience
 def test_a_second_request_has_no_more_time(server: Server) -> None:
     with connect(server) as connection:
         connection.sendall(GET + b"\r\n")
@@ -89,7 +86,6 @@ def test_a_large_body_with_a_small_head_is_none_of_it(server: Server) -> None:
         assert answered.status_code == 422
 
 
-@pytest.mark.whole_project  # it waits for the server to lose its patience
 def test_a_body_that_does_not_arrive_is_cut(server: Server) -> None:
     with connect(server) as connection:
         connection.sendall(POST + b"Content-Length: 1000\r\n\r\n")

@@ -43,7 +43,6 @@ def template(tmp_path: Path) -> Path:
     return folder
 
 
-@pytest.mark.whole_project
 def test_an_older_project_takes_a_newer_groundwork(template: Path, tmp_path: Path) -> None:
     """Three entities and an edit of its own: the merge has no conflict, and the whole is proven."""
     project = tmp_path / "clone"

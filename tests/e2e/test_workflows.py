@@ -6,6 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 
+import pytest
+
 from app.core.hashing import NICE
 from tests import processes
 from tests.factories import PASSWORD
@@ -22,18 +24,35 @@ def sign_in(server: processes.Server, email: str) -> str:
 
 
 async def test_register_login_create_update_delete(empty_database: str, tmp_path: Path) -> None:
-    """On two servers, after ten processes migrated one empty database at once (promise 26)."""
-    env = processes.safe(empty_database)
-    assert processes.at_once(10, "migrate", folder=tmp_path, env=env) == [0] * 10
-    with processes.server(tmp_path, env) as here, processes.server(tmp_path, env) as there:
-        alice, bob = (sign_in(here, f"{name}@example.com") for name in ("alice", "bob"))
-        with here.client(alice) as client, there.client(alice) as elsewhere, there.client(bob) as other:
+    with processes.server(tmp_path, processes.safe(empty_database)) as server:
+        alice, bob = (sign_in(server, f"{name}@example.com") for name in ("alice", "bob"))
+        with server.client(alice) as client, server.client(bob) as other:
             created = client.post(f"{API}/items", json={"title": "My item", "description": "Test"})
             assert created.status_code == 201
             url = f"{API}/items/{created.json()['id']}"
-            assert elsewhere.get(f"{API}/items").json() == [created.json()]
+            assert client.get(f"{API}/items").json() == [created.json()]
             assert other.get(f"{API}/items").json() == []
             assert other.get(url).status_code == 403
+            updated = client.put(url, json={"is_completed": True}, headers={"If-Match": created.headers["ETag"]})
+            assert updated.json()["is_completed"] is True
+            assert client.put(url, json={}, headers={"If-Match": created.headers["ETag"]}).status_code == 412
+            assert client.delete(url).status_code == 204
+            assert client.get(url).status_code == 404
+            assert client.post(f"{API}/auth/logout").status_code == 204
+            assert client.get(f"{API}/auth/me").status_code == 401
+
+
+@pytest.mark.slow
+async def test_servers_on_one_database_share_rows_and_sessions(empty_database: str, tmp_path: Path) -> None:
+    """After ten processes migrated it, empty, at the same moment (promise 26)."""
+    env = processes.safe(empty_database)
+    assert processes.at_once(10, "migrate", folder=tmp_path, env=env) == [0] * 10
+    with processes.server(tmp_path, env) as here, processes.server(tmp_path, env) as there:
+        token = sign_in(here, "alice@example.com")
+        with here.client(token) as client, there.client(token) as elsewhere:
+            created = client.post(f"{API}/items", json={"title": "My item"})
+            url = f"{API}/items/{created.json()['id']}"
+            assert elsewhere.get(f"{API}/items").json() == [created.json()]
             updated = elsewhere.put(url, json={"is_completed": True}, headers={"If-Match": created.headers["ETag"]})
             assert updated.json()["is_completed"] is True
             assert client.put(url, json={}, headers={"If-Match": created.headers["ETag"]}).status_code == 412
@@ -52,6 +71,7 @@ def test_plain_uvicorn_migrates_and_serves_with_nothing_set(tmp_path: Path) -> N
     assert (tmp_path / ".env").read_text().startswith("SECRET_KEY=")
 
 
+@pytest.mark.slow
 async def test_hashing_keeps_nobody_waiting(empty_database: str, tmp_path: Path) -> None:
     """While sign-ins hash, other requests are answered between them (promise 10); and a server that is told to stop
     while it hashes answers first (promise 30)."""

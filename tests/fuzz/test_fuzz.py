@@ -16,7 +16,6 @@ from tests.fuzz.drive import fuzz
 CASES = 600
 
 
-@pytest.mark.whole_project
 @pytest.mark.usefixtures("unmeasured")
 def test_drawn_requests_are_answered_as_the_document_says(backend: str, tmp_path: Path) -> None:
     report = fuzz(backend, tmp_path, CASES)

@@ -238,6 +238,7 @@ async def test_several_processes_without_redis_remember_nothing(app: FastAPI, us
         await crowd.state.database.close()
 
 
+@pytest.mark.slow
 async def test_crud_goes_on_while_redis_is_away_and_nothing_is_old_when_it_is_back(app: FastAPI, user: Actor) -> None:
     """Promise 28: the change that could not be told is told as soon as Redis answers, to others too."""
     with running(Redis) as redis:

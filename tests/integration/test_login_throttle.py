@@ -138,6 +138,7 @@ async def test_the_owner_is_let_in_when_the_back_off_ends(app: FastAPI, user: Ac
     await until(is_let_in)
 
 
+@pytest.mark.slow
 async def test_the_back_off_grows(app: FastAPI, user: Actor) -> None:
     """A short window, and a long one for whoever keeps on guessing in each of them."""
     guarded = throttled(app, account="2/second,6/hour")

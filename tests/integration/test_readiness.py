@@ -47,6 +47,7 @@ async def becomes(client: AsyncClient, expected: tuple[int, str, dict[str, str]]
     return await states(client) == expected
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Redis.find(), reason="redis-server is not installed")
 async def test_without_redis_or_the_broker_it_serves_on(empty_database: str, redis: Redis) -> None:
     await to_thread.run_sync(upgrade, factories.settings(database_url=empty_database))

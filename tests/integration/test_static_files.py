@@ -86,6 +86,7 @@ async def test_one_setting_puts_a_cdn_before_them(page: str) -> None:
         assert file.headers["Cross-Origin-Resource-Policy"] == "cross-origin"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("page", "shows"), [("/docs", "#operations-items-create_item"), ("/redoc", "h1")])
 async def test_the_docs_ask_nobody_else(server: processes.Server, page: str, shows: str) -> None:
     async with visiting(server.url) as visit:
@@ -96,6 +97,7 @@ async def test_the_docs_ask_nobody_else(server: processes.Server, page: str, sho
     assert visit.complaints == []
 
 
+@pytest.mark.slow
 async def test_the_first_page_says_what_runs(server: processes.Server) -> None:
     async with visiting(server.url) as visit:
         await visit.page.goto("/")

@@ -1,6 +1,6 @@
 """Whether the tests notice when a defence is missing: `python -m tests.mutations`, or `make mutate`.
 
-The table is held together with the code by tests/unit/test_mutations.py.
+The table is held together with the code by tests/e2e/test_mutations.py.
 """
 
 from tests.mutations.access import ACCESS
