@@ -1,6 +1,6 @@
-"""The registry of /api/v1: one line a feature, sorted."""
+"""The registry of /api/v1: one line per feature, sorted."""
 
-from fastapi import APIRouter
+from fastapi import FastAPI
 
 from app.api_keys.router import router as api_keys
 from app.audit.router import router as audit
@@ -11,10 +11,11 @@ from app.users.router import router as users
 
 PREFIX = "/api/v1"
 
-router = APIRouter()
-router.include_router(api_keys)
-router.include_router(audit)
-router.include_router(auth)
-router.include_router(examples)
-router.include_router(jobs)
-router.include_router(users)
+
+def include_features(app: FastAPI) -> None:
+    app.include_router(api_keys, prefix=PREFIX)
+    app.include_router(audit, prefix=PREFIX)
+    app.include_router(auth, prefix=PREFIX)
+    app.include_router(examples, prefix=PREFIX)
+    app.include_router(jobs, prefix=PREFIX)
+    app.include_router(users, prefix=PREFIX)

@@ -1,11 +1,8 @@
-"""The application: `uvicorn app.main:app`."""
-
-import gc
-
-gc.disable()  # what is imported stays: looking for garbage in it is a sixth of the start
+"""The application: `uvicorn app.main:app`. Everything that a process needs is built here and in app/core/state.py."""
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -17,30 +14,39 @@ from app import models as models
 from app import tasks as tasks
 from app.api_keys.uses import KeyUses, writing_uses
 from app.core.config import Settings
-from app.core.database import Database
 from app.core.docs import add_docs
 from app.core.environment import load_settings
 from app.core.errors import add_error_handlers
-from app.core.hashing import PasswordHasher
 from app.core.jobs.background import running_jobs
 from app.core.logs import configure_logging
-from app.core.metrics import RequestMetrics, noting_pools
+from app.core.metrics import noting_pools
 from app.core.middleware import add_middleware
 from app.core.migrations import prepare
 from app.core.openapi import complete_openapi
-from app.core.rate_limit import open_counters
 from app.core.replicas import watching
-from app.core.route_index import RouteIndex
+from app.core.state import Services, build
 from app.core.statement_watch import watch_statements
 from app.core.static_files import add_static_files
 from app.core.telemetry import observe_app, open_telemetry, sending, telemetry_config
-from app.core.verified_tokens import VerifiedTokens
 from app.health.backlog import Backlog
 from app.health.readiness import Readiness
 from app.health.router import router as health
 
 if TYPE_CHECKING:
+    from app.core.admin.lazy import LazySite
     from app.core.admin.site import Site
+    from app.core.telemetry_sdk import Providers
+
+
+@dataclass
+class State(Services):
+    """`app.state`: the services of the process, and those of its features."""
+
+    telemetry: "Providers | None"
+    key_uses: KeyUses
+    readiness: Readiness
+    backlog: Backlog
+    admin_site: "LazySite | None" = None
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
@@ -58,34 +64,28 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         generate_unique_id_function=_operation_id,
         telemetry=telemetry_config(telemetry),
     )
-    _add_state(app, settings)
-    app.state.telemetry = telemetry
+    services = build(settings)
+    state = State(
+        **vars(services),
+        telemetry=telemetry,
+        key_uses=KeyUses(),
+        readiness=Readiness(services.database, settings),
+        backlog=Backlog(services.database),
+    )
+    app.state = state  # ty: ignore[invalid-assignment]
     add_error_handlers(app)
-    watch_statements(app, app.state.database, settings)
-    add_middleware(app, settings, app.state.metrics)
-    observe_app(app, telemetry, app.state.metrics, app.state.database)
+    watch_statements(app, state.engines.values(), settings)
+    add_middleware(app, settings, state.metrics)
+    observe_app(app, telemetry, state.metrics, state.engines)
     app.include_router(health)
-    app.include_router(api.router, prefix=api.PREFIX)  # without a prefix here FastAPI would build each route once more
+    api.include_features(app)
     complete_openapi(app)
     _add_pages(app, settings)
-    app.router.middleware_stack = RouteIndex(app)
     return app
 
 
-def _add_state(app: FastAPI, settings: Settings) -> None:
-    app.state.settings = settings
-    app.state.database = Database(settings)
-    app.state.tokens = VerifiedTokens(settings)
-    app.state.metrics = RequestMetrics()
-    app.state.database.cache.count_lookup = app.state.metrics.looked_up
-    app.state.key_uses = KeyUses()
-    app.state.counters = open_counters(settings, app.state.database.redis)
-    app.state.readiness = Readiness(app.state.database, settings)
-    app.state.backlog = Backlog(app.state.database)
-
-
 def _add_pages(app: FastAPI, settings: Settings) -> None:
-    """What is there for browsers, as far as it is wanted."""
+    """What browsers show, where the settings allow it."""
     add_static_files(app)
     if settings.docs_enabled:
         add_docs(app)
@@ -99,25 +99,23 @@ def _add_pages(app: FastAPI, settings: Settings) -> None:
 
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncGenerator[None]:
-    await prepare(app.state.settings, app.state.database)
-    app.state.hasher = PasswordHasher(app.state.settings.bcrypt_rounds)
+    state: State = app.state  # ty: ignore[invalid-assignment]
+    await prepare(state.settings, state.database)
     try:
-        database = app.state.database
         async with (
-            sending(app.state.telemetry),
-            running_jobs(database, app.state.settings),
-            writing_uses(app.state.key_uses, database),
-            watching(database.replicas),
-            noting_pools(app.state.metrics, database),
+            sending(state.telemetry),
+            running_jobs(state.database, state.settings),
+            writing_uses(state.key_uses, state.database),
+            watching(state.replicas),
+            noting_pools(state.metrics, state.pools),
         ):
             yield
     finally:
-        app.state.hasher.close()
-        await app.state.database.close()
+        await state.close()
 
 
 def _add_admin(app: FastAPI) -> None:
-    """Its doors; the site behind them is made when somebody first looks at it."""
+    """Its routes; the site behind them is built at the first visit."""
     from app.auth.admin.router import router
     from app.core.admin.lazy import LazySite
 
@@ -142,6 +140,3 @@ def _operation_id(route: APIRoute) -> str:
 
 
 app = create_app()
-
-gc.freeze()  # nor is it looked at while requests are served
-gc.enable()

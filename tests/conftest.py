@@ -4,7 +4,6 @@ import asyncio
 import gc
 import logging
 import os
-import sys
 from collections.abc import AsyncGenerator, Generator
 from pathlib import Path
 
@@ -43,10 +42,6 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 # The client's own line a request, and Alembic's a migration, are not the application's.
 for name in ("httpx2", "alembic"):
     logging.getLogger(name).setLevel(logging.WARNING)
-
-
-# httpx2 looks for it at each request to the application, and what is not installed is looked for anew each time.
-sys.modules["sniffio"] = None  # ty: ignore[invalid-assignment]
 
 
 @pytest.fixture(scope="session")

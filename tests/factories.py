@@ -15,6 +15,7 @@ from sqlalchemy import update
 from app.auth.models import AuthSession, User
 from app.core.config import Settings
 from app.core.database import utcnow
+from app.core.hashing import PasswordHasher
 from app.core.jobs.outbox import DEAD, OutboxJob
 from app.core.security import create_access_token, hash_password
 
@@ -40,8 +41,13 @@ def configured(app: FastAPI, **values: Any) -> FastAPI:
     """The application with other settings, on the same database."""
     from app.main import create_app  # which makes one by the environment when it is imported; a benchmark sets that
 
-    other = create_app(app.state.settings.model_copy(update=values))
-    other.state.database, other.state.hasher = app.state.database, app.state.hasher
+    return share(create_app(app.state.settings.model_copy(update=values)), app)
+
+
+def share(other: FastAPI, app: FastAPI) -> FastAPI:
+    """`other` on the database of `app`, with all that depends on what is committed there."""
+    for name in ("database", "redis", "cache", "replicas", "identities", "hasher"):
+        setattr(other.state, name, getattr(app.state, name))
     return other
 
 
@@ -61,7 +67,13 @@ async def building(app: FastAPI, router: APIRouter) -> AsyncGenerator[Callable[.
 
     yield build
     for other in built:
-        await other.state.database.close()
+        await close(other)
+
+
+async def close(app: FastAPI) -> None:
+    """Its connections; its hasher may be shared."""
+    app.state.hasher = PasswordHasher(4)
+    await app.state.close()
 
 
 def email() -> str:

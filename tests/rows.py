@@ -12,8 +12,7 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.routing import APIRoute, RouteContext, iter_route_contexts
 
-from app.core import idempotency
-from app.core.policy import Policy, is_for_sessions, policy_of
+from app.core.policy import Policy, is_for_sessions, may_be_stored, policy_of
 from tests import factories
 
 API = "/api/v1"
@@ -43,7 +42,7 @@ class Operation:
 
     @property
     def may_be_stored(self) -> bool:
-        return idempotency.may_be_stored(self.route.endpoint)
+        return may_be_stored(self.route.endpoint)
 
     @property
     def needs_a_session(self) -> bool:

@@ -12,10 +12,10 @@ from app.api_keys.tasks import send_key_made
 from app.auth.dependencies import SessionUser
 from app.core import audit
 from app.core.database import DbSession, PrimaryReadSession, Row
-from app.core.idempotency import shows_a_secret
 from app.core.jobs import enqueue
 from app.core.ownership import visible_to
 from app.core.pagination import Page
+from app.core.policy import shows_a_secret
 from app.core.rate_limit import RateLimit
 from app.core.routing import Router
 from app.core.security import hash_token

@@ -17,9 +17,9 @@ from sqlalchemy import bindparam, or_, select
 
 from app.api_keys.models import WRITE, ApiKey, is_key, prefix_of
 from app.auth.models import AuthSession, User
-from app.core import idempotency
-from app.core.database import Database, Reader, Row, utcnow
+from app.core.database import Reader, Row, utcnow
 from app.core.errors import Forbidden, Unauthorized
+from app.core.identity_cache import IdentityCache
 from app.core.policy import authenticates, for_sessions, for_superusers
 from app.core.rate_limit import RateLimit, enforce
 from app.core.security import hash_token
@@ -77,15 +77,14 @@ class SignedIn(SecurityBase):
         token = await bearer_token(request)
         if token is None:
             raise Unauthorized
-        database: Database = request.app.state.database
-        identity = database.identities.find(token, utcnow()) or await _look_up(request, token, database)
+        identities: IdentityCache = request.app.state.identities
+        identity = identities.find(token, utcnow()) or await _look_up(request, token, identities)
         if identity.key_id is not None:
             request.app.state.key_uses.note(identity.key_id)
         request.state.user_id = identity.id
         if identity.key_scope not in (None, WRITE) and request.method not in READING:
             raise Forbidden("Not authorized: the key may only read")
         await enforce(request, "user", request.app.state.settings.rate_limit_user, str(identity.id))
-        await idempotency.refuse_repeated(request, identity.id, database.read)
         if self._verified:
             require_verified(request, identity)
         return identity
@@ -97,9 +96,9 @@ def require_verified(request: Request, user: Identity) -> None:
         raise Forbidden("Not authorized: verify your email address first")
 
 
-async def _look_up(request: Request, token: str, database: Database) -> Identity:
-    lookup = database.identities.begin()
-    identity, expires_at = await (_of_key if is_key(token) else _of_session)(request, token, database.read)
+async def _look_up(request: Request, token: str, identities: IdentityCache) -> Identity:
+    lookup, read = identities.begin(), request.app.state.database.read
+    identity, expires_at = await (_of_key if is_key(token) else _of_session)(request, token, read)
     lookup.keep(token, identity, expires_at)
     return identity
 

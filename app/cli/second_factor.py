@@ -12,9 +12,10 @@ from app.cli.migrate import command_settings, migrated
 from app.cli.report import Fault, say
 from app.core import audit
 from app.core.config import Settings
-from app.core.database import Database, rows_changed
+from app.core.database import rows_changed
 from app.core.jobs import enqueue
 from app.core.schemas import normalize_email
+from app.core.state import build
 
 
 def run(email: str, as_json: bool) -> None:
@@ -33,9 +34,9 @@ def run(email: str, as_json: bool) -> None:
 
 async def _reset(settings: Settings, email: str) -> bool:
     """Whether there was one. One that was never confirmed counts too: nobody needs it."""
-    database = Database(settings)
+    services = build(settings)
     try:
-        async with database.sessions.begin() as db:
+        async with services.database.sessions.begin() as db:
             user = await db.scalar(select(User).where(User.email == email).with_for_update())
             mine = SecondFactor.user_id == (user.id if user else None)
             if user is None or not await rows_changed(db, delete(SecondFactor).where(mine)):
@@ -45,4 +46,4 @@ async def _reset(settings: Settings, email: str) -> bool:
             enqueue(db, send_second_factor_changed, to=email, change="turned off")
             return True
     finally:
-        await database.close()
+        await services.close()

@@ -12,10 +12,11 @@ from app.cli.migrate import command_settings, migrated
 from app.cli.report import Fault, say
 from app.core import audit
 from app.core.config import Settings
-from app.core.database import Database, utcnow
+from app.core.database import utcnow
 from app.core.errors import Invalid
 from app.core.schemas import normalize_email
 from app.core.security import hash_password
+from app.core.state import build
 
 
 def run(email: str, password: str, as_json: bool) -> None:
@@ -34,9 +35,9 @@ def run(email: str, password: str, as_json: bool) -> None:
 
 async def _make_superuser(settings: Settings, email: str, password: str) -> None:
     """An account that exists gets the new password and loses its sessions and keys: who registered it first is out."""
-    database = Database(settings)
+    services = build(settings)
     try:
-        async with database.sessions.begin() as db:
+        async with services.database.sessions.begin() as db:
             user = await db.scalar(select(User).where(User.email == email).with_for_update())
             if user is None:
                 user = User(email=email)
@@ -49,4 +50,4 @@ async def _make_superuser(settings: Settings, email: str, password: str) -> None
             await revoke_keys(db, user.id)
             audit.record(db, None, "account_changed", user_id=user.id, by="command line", is_superuser=True)
     finally:
-        await database.close()
+        await services.close()

@@ -11,7 +11,7 @@ import asyncio
 import json
 from collections.abc import Awaitable, Callable, Sequence
 from hashlib import blake2b
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
 from fastapi import Depends, Request
 from pydantic_core import to_json
@@ -22,10 +22,8 @@ from app.core.cache_loads import Loads, Wanted
 from app.core.cache_stores import MemoryStore, RedisStore, Store
 from app.core.changes import Change, note
 from app.core.config import Settings
+from app.core.policy import Caller
 from app.core.redis import AWAY_S, RedisAway, RedisLink
-
-if TYPE_CHECKING:
-    from app.core.ownership import Caller
 
 MAX_TTL_S = 86400  # versions are kept for as long
 MAX_PENDING = 10_000
@@ -45,7 +43,7 @@ class Cache:
         self.count_lookup: Callable[[Lookup], None] = _nobody_counts
 
     async def get_or_load(
-        self, caller: "Caller | None", of: Owned | Sequence[Owned], key: str, ttl_s: float, load: Load
+        self, caller: Caller | None, of: Owned | Sequence[Owned], key: str, ttl_s: float, load: Load
     ) -> Any:
         """What `load` gives, as JSON has it, remembered for this caller and nobody else for up to so many seconds.
 
@@ -66,7 +64,7 @@ class Cache:
 
     async def remember(
         self,
-        caller: "Caller | None",
+        caller: Caller | None,
         groups: Sequence[str],
         key: str,
         ttl_s: float,
@@ -76,7 +74,7 @@ class Cache:
         if not 0 < ttl_s <= MAX_TTL_S:
             raise ValueError(f"{ttl_s} s: a value is remembered for more than 0 and up to {MAX_TTL_S} s")
         store = self._store
-        if store is None or not await self._is_settled(groups):
+        if store is None or not await self._is_flushed(groups):
             return await load()
         digest = blake2b(key.encode(), digest_size=16).hexdigest()
         whole = f"{caller.id if caller else 'anybody'}:{digest}"
@@ -89,16 +87,17 @@ class Cache:
             return value
         return await self._loads.once(store, Wanted(whole, tuple(groups), versions, ttl_s), load)
 
-    def hear(self, changes: set[Change]) -> None:
-        """Note what was changed; `settle` follows, before anybody is answered."""
+    async def on_change(self, changes: set[Change]) -> None:
+        """Invalidate what the changes touch: called after a commit and before its response."""
         if self._store is None:
             return
         for group in groups_to_renew(changes):
             self._pending[group] = object()
         if len(self._pending) > MAX_PENDING:  # Redis is away for long
             self._pending = {everybodys(group): object() for group in self._pending}
+        await self.flush_invalidations()
 
-    async def settle(self) -> None:
+    async def flush_invalidations(self) -> None:
         """Give what was changed new versions. What cannot be done now is done as soon as Redis answers."""
         if not self._pending or self._store is None:
             return
@@ -115,25 +114,25 @@ class Cache:
             if self._pending.get(group) is mark:  # it was not changed once more meanwhile
                 del self._pending[group]
 
-    async def _is_settled(self, groups: Sequence[str]) -> bool:
+    async def _is_flushed(self, groups: Sequence[str]) -> bool:
         if self._pending.keys() & groups:
-            await self.settle()
+            await self.flush_invalidations()
         return not self._pending.keys() & groups
 
     def _catch_up(self) -> None:
         if self._catching_up is None or self._catching_up.done():
-            self._catching_up = asyncio.create_task(self._settle_later(), name="cache, to be forgotten")
+            self._catching_up = asyncio.create_task(self._retry_invalidations(), name="cache, to be forgotten")
 
-    async def _settle_later(self) -> None:
+    async def _retry_invalidations(self) -> None:
         while self._pending:
-            await self.settle()
+            await self.flush_invalidations()
             if self._pending:
                 await asyncio.sleep(AWAY_S / 2)
 
     async def close(self) -> None:
         if self._catching_up is not None:
             self._catching_up.cancel()
-        await self.settle()
+        await self.flush_invalidations()
 
 
 def _nobody_counts(_: Lookup) -> None:
@@ -153,7 +152,7 @@ def forget(db: AsyncSession, name: str, owner: int | None = None) -> None:
 
 
 async def _cache(request: Request) -> Cache:
-    return request.app.state.database.cache
+    return request.app.state.cache
 
 
 AppCache = Annotated[Cache, Depends(_cache)]

@@ -7,17 +7,15 @@ statement, or by the database itself when what it hangs on is deleted, renews ev
 
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from app.core.changes import Change
-
-if TYPE_CHECKING:
-    from app.core.ownership import Caller
+from app.core.policy import Caller
 
 Owned = str | type[Any]
 
 
-def groups_of(caller: "Caller | None", sources: Sequence[Owned]) -> tuple[str, ...] | None:
+def groups_of(caller: Caller | None, sources: Sequence[Owned]) -> tuple[str, ...] | None:
     """The groups of what the caller sees of the sources, or None when it is not to be remembered.
 
     Raises:

@@ -6,36 +6,39 @@ is known then. Who may see a row is checked again with what is remembered, by wh
 
 from collections.abc import Awaitable, Callable
 from functools import cache
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from pydantic import ConfigDict, TypeAdapter
 from sqlalchemy import JSON, Table, inspect
 from sqlalchemy.exc import CompileError
 from sqlalchemy.sql.visitors import iterate
 
+from app.core.cache import Cache
 from app.core.cache_groups import groups_of
-from app.core.database import AnySelect, Reader, Row
-
-if TYPE_CHECKING:
-    from app.core.ownership import Caller
-
-CALLER = "visible_to"  # the option of a statement that says whose view of its entity it is
+from app.core.database import Reader
+from app.core.db.reads import AnySelect, Reads, Row
+from app.core.page_statements import SCOPE, Listed, ViewScope
+from app.core.policy import Caller
 
 
-class Listed(NamedTuple):
-    """A page of a list: its rows, whether there are more, and how many in all where that was asked for."""
+class CachingReader(Reader):
+    """A process's reader of the primary, with the cache for entities that have `cached_for`."""
 
-    rows: list[Row]
-    has_more: bool
-    total: int | None
+    def __init__(self, reads: Reads, cache: Cache) -> None:
+        super().__init__(reads)
+        self.cache = cache
+
+
+def _cache_of(read: Reader) -> Cache | None:
+    return read.primary.cache if isinstance(read.primary, CachingReader) else None
 
 
 async def remember_row(
-    read: Reader, model: Any, caller: "Caller | None", key: str, load: Callable[[Reader], Awaitable[Row]]
+    read: Reader, model: Any, caller: Caller | None, key: str, load: Callable[[Reader], Awaitable[Row]]
 ) -> Row:
     """The row that `load` gives, which raises what there is to raise."""
-    groups = groups_of(caller, [model]) if model.cached_for else None
-    if groups is None:
+    groups, cache = groups_of(caller, [model]), _cache_of(read)
+    if groups is None or cache is None:
         return await load(read)
     shape = _shape(model)
 
@@ -43,7 +46,7 @@ async def remember_row(
         return shape.row.dump_json(shape.values(await load(read.primary)))
 
     key = f"{model.__tablename__}:{shape.fingerprint}:row:{key}"
-    found = await read.cache.remember(caller, groups, key, model.cached_for, dumped)
+    found = await cache.remember(caller, groups, key, model.cached_for, dumped)
     return shape.to_row(shape.row.validate_json(found))
 
 
@@ -51,12 +54,13 @@ async def remember_page(
     read: Reader, statement: AnySelect, *, count: bool, load: Callable[[Reader], Awaitable[Listed]]
 ) -> Listed:
     """The page that `load` gives for the statement."""
-    seen_by: SeenBy | None = statement.get_execution_options().get(CALLER)
-    if seen_by is None:
+    scope: ViewScope | None = statement.get_execution_options().get(SCOPE)
+    cache = _cache_of(read)
+    if scope is None or cache is None:
         return await load(read)
     model = statement.column_descriptions[0]["entity"]
     text = _text(statement, model)
-    groups = groups_of(seen_by.caller, [model]) if text else None
+    groups = groups_of(scope.caller, [model]) if text else None
     if groups is None:
         return await load(read)
     shape = _shape(model)
@@ -66,15 +70,9 @@ async def remember_page(
         return shape.page.dump_json(([shape.values(row) for row in page.rows], page.has_more, page.total))
 
     key = f"{model.__tablename__}:{shape.fingerprint}:list:{count}:{text}"
-    found = await read.cache.remember(seen_by.caller, groups, key, model.cached_for, dumped)
+    found = await cache.remember(scope.caller, groups, key, model.cached_for, dumped)
     rows, has_more, total = shape.page.validate_json(found)
     return Listed([shape.to_row(row) for row in rows], has_more, total)
-
-
-class SeenBy(NamedTuple):
-    """Whose view of an entity a statement is; None is anybody's."""
-
-    caller: "Caller | None"
 
 
 def _text(statement: AnySelect, model: Any) -> str | None:

@@ -67,6 +67,7 @@ class Settings(BaseSettings):
     )
     replica_max_lag_seconds: int = Field(5, ge=1, le=300, description="a whole number from 1 to 300")
     db_pool_size: int | None = Field(None, ge=1, le=1000, description="a whole number from 1 to 1000")
+    fast_reads: bool = Field(True, description="true or false")
     db_statement_timeout_seconds: int = Field(
         30, ge=0, le=3600, description="a whole number from 1 to 3600, or 0 for no limit"
     )

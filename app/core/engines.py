@@ -9,12 +9,13 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from app.core.config import Settings, SettingsError
 from app.core.database_url import is_behind_pgbouncer
+from app.core.db.reads import Reads
 from app.core.pgbouncer import driver_options
-from app.core.quick_reads import Reads
 
 SQLITE_BUSY_TIMEOUT_MS = 30_000
 CONNECT_TIMEOUT_S = 5
 POOL_TIMEOUT_S = 10
+FAST_READS_SHARE = 3  # of the connections for reads, one third is for statements that fast reads leave out
 POOL_RECYCLE_S = 1800  # sooner than servers and firewalls drop what is idle
 
 SILENCE_MARGIN_S = 5.0  # longer than a statement may take, a server says nothing: it would have ended it by then
@@ -29,7 +30,7 @@ def make_engine(settings: Settings, *, read_only: bool = False) -> AsyncEngine:
     options: dict[str, Any] = {
         "echo": settings.debug,
         "hide_parameters": True,  # a parameter may be a password's hash
-        "pool_size": settings.pool_size,
+        "pool_size": _size(settings, read_only=read_only),
         "max_overflow": 0,
         "pool_timeout": POOL_TIMEOUT_S,
         "pool_recycle": POOL_RECYCLE_S,
@@ -47,10 +48,9 @@ def make_engine(settings: Settings, *, read_only: bool = False) -> AsyncEngine:
         # waiting for the file's lock is neither.
         options |= {"pool_size": 1, "pool_timeout": SQLITE_BUSY_TIMEOUT_MS / 1000}
     if backend == "sqlite":
-        from app.core.sqlite_driver import Driver
-
-        # What is open when a connection comes back is rolled back below; there is nothing else to reset.
-        options |= {"module": Driver(), "pool_reset_on_return": None}
+        options["pool_reset_on_return"] = None  # an open transaction is rolled back at checkin, below
+    elif backend == "mysql":
+        options["pool_pre_ping"] = True  # asyncmy does not say whether its connection has ended
     try:
         engine = create_async_engine(settings.url, **options)
     except ModuleNotFoundError as error:
@@ -61,22 +61,33 @@ def make_engine(settings: Settings, *, read_only: bool = False) -> AsyncEngine:
     if backend == "sqlite":
         _prepare_sqlite(engine, read_only=read_only)
     else:
-        _leave_out_what_is_lost(engine, backend)
+        if backend == "postgresql":
+            _replace_closed_connections(engine)
         _name_what_cannot_be_connected(engine)
     return engine
 
 
+def _size(settings: Settings, *, read_only: bool) -> int:
+    shares_with_fast_reads = read_only and has_fast_reads(settings)
+    return max(1, settings.pool_size // FAST_READS_SHARE) if shares_with_fast_reads else settings.pool_size
+
+
 def make_reads(engine: AsyncEngine, settings: Settings) -> Reads:
-    """How an engine that is for reading only is asked. (Each is imported where its database is used.)"""
-    if engine.dialect.name == "sqlite":
-        from app.core.quick_sqlite import QuickSQLite
+    """Fast reads share the connections of DB_POOL_SIZE with the engine, which has a third of them (`make_engine`)."""
+    if not has_fast_reads(settings):
+        return Reads(engine)
+    from app.core.db.fast_reads import FastReads
 
-        return QuickSQLite(engine, POOL_RECYCLE_S)
-    if engine.dialect.name == "postgresql" and not is_behind_pgbouncer(settings.database_url):
-        from app.core.quick_postgresql import QuickPostgreSQL
+    _, options = engine.dialect.create_connect_args(engine.url)
+    size = max(1, settings.pool_size - settings.pool_size // FAST_READS_SHARE)
+    return FastReads(engine, {**options, **_connect_args(settings, read_only=True)}, size, POOL_TIMEOUT_S)
 
-        return QuickPostgreSQL(engine, settings.pool_size, POOL_TIMEOUT_S)
-    return Reads(engine)
+
+def has_fast_reads(settings: Settings) -> bool:
+    """Not where each statement is to be seen: in development, with DEBUG, and in traces."""
+    is_seen = settings.debug or settings.environment == "development" or settings.otel_exporter_otlp_endpoint
+    is_postgresql = settings.url.get_backend_name() == "postgresql"
+    return settings.fast_reads and is_postgresql and not is_seen and not is_behind_pgbouncer(settings.database_url)
 
 
 def _connect_args(settings: Settings, *, read_only: bool) -> dict[str, Any]:
@@ -125,13 +136,12 @@ def _mysql_session(statement_s: int, *, read_only: bool) -> str | None:
     return f"SET SESSION {', '.join(parts)}" if parts else None
 
 
-def _leave_out_what_is_lost(engine: AsyncEngine, backend: str) -> None:
-    """A connection that its driver knows to be gone is replaced when it is wanted: what pre-ping asks a server for."""
+def _replace_closed_connections(engine: AsyncEngine) -> None:
+    """asyncpg knows that its connection has ended: what pre-ping would ask the server for."""
 
     @event.listens_for(engine.sync_engine, "checkout")
     def checkout(_connection: Any, record: Any, _proxy: Any) -> None:
-        driver = record.driver_connection
-        if driver.is_closed() if backend == "postgresql" else driver._stream_broken:  # noqa: SLF001 - held by a test
+        if record.driver_connection.is_closed():
             raise DisconnectionError
 
 

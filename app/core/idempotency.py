@@ -1,28 +1,29 @@
-"""Idempotency-Key on POST: however often a request is repeated, it is done once and answered alike.
+"""Idempotency-Key on POST: a repeated request is done once and gets the first response.
 
-The answer is stored in the endpoint's own transaction, under the caller and the key. Of N racing repeats one commits;
-the unique key rolls the others back, and they are given the first one's answer.
+The response is stored in the endpoint's own transaction, under the caller and the key. A repeat runs the endpoint too:
+it finds the key taken when it stores its own response, is rolled back, and gets the first one. So do racing repeats.
 https://datatracker.ietf.org/doc/draft-ietf-httpapi-idempotency-key-header/
 """
 
+import json
 import re
-from collections.abc import Callable
+from base64 import b64decode, b64encode
 from datetime import datetime
 from hashlib import sha256
-from typing import Any, TypeVar
 
 from fastapi import Request
 from fastapi.responses import Response
-from sqlalchemy import ForeignKey, String, select
+from sqlalchemy import ForeignKey, String, Text
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.core.columns import ExactString, LongText
-from app.core.database import Base, Reader, utcnow
+from app.core.database import Base, utcnow
 from app.core.errors import Invalid
-from app.core.retries import Handler
+from app.core.transactions import Handler
 
 HEADER = "idempotency-key"
+REFUSED = (401, 403, 429)  # by who sends the request, or how often: a stored response must not be given instead
 _KEY = re.compile(r"[\x21-\x7e]{1,255}")
 
 PARAMETER = {
@@ -33,21 +34,9 @@ PARAMETER = {
     "schema": {"type": "string", "minLength": 1, "maxLength": 255},
 }
 
-Function = TypeVar("Function", bound=Callable[..., Any])
-
-
-def shows_a_secret(endpoint: Function) -> Function:
-    """Say of a POST that its answer shows a secret: it is stored nowhere, so the route takes no Idempotency-Key."""
-    endpoint.shows_a_secret = True  # ty: ignore[missing-attribute]
-    return endpoint
-
-
-def may_be_stored(endpoint: Any) -> bool:
-    return not getattr(endpoint, "shows_a_secret", False)
-
 
 class IdempotencyKey(Base):
-    """The first answer to a POST that carried a key."""
+    """The first response to a POST that carried a key."""
 
     __tablename__ = "idempotency_keys"
 
@@ -55,75 +44,65 @@ class IdempotencyKey(Base):
     key: Mapped[str] = mapped_column(ExactString(255), primary_key=True)
     fingerprint: Mapped[str] = mapped_column(String(64))
     status: Mapped[int]
-    body: Mapped[str] = mapped_column(LongText)
+    body: Mapped[str] = mapped_column(LongText)  # in base64 where `headers` is set
+    headers: Mapped[str | None] = mapped_column(Text)  # JSON, pairs; NULL: JSON in UTF-8, from an earlier version
     created_at: Mapped[datetime] = mapped_column(default=utcnow, index=True)
 
 
-class Repeated(Exception):
-    """The request was answered before; `answer` is what it heard then."""
+async def run_idempotent(handle: Handler, request: Request) -> Response:
+    """The handler's response, stored with its writes; or the first response, when this is a repeat.
 
-    def __init__(self, answer: Response) -> None:
-        self.answer = answer
-
-
-async def refuse_repeated(request: Request, user_id: int, read: Reader) -> None:
-    """Called as soon as the caller is known; does nothing where answers are not stored.
+    A response that is streamed is passed through and not stored.
 
     Raises:
-        Repeated: the caller sent this request before.
-        Invalid: the key is not one, or was sent with another request.
+        Invalid: the key is malformed, or was used with another request.
     """
-    if not getattr(request.state, "is_answered_once", False):
-        return
-    key = request.headers[HEADER]
-    if not _KEY.fullmatch(key):
+    if not _KEY.fullmatch(request.headers[HEADER]):
         raise Invalid("header", "Idempotency-Key", "Must be 1 to 255 visible ASCII characters")
-    statement = select(IdempotencyKey).where(IdempotencyKey.user_id == user_id, IdempotencyKey.key == key)
-    first = await read.one(statement)
-    if first is None:
-        return
-    if first.fingerprint != await _fingerprint(request):
-        raise Invalid("header", "Idempotency-Key", "Was used with another request")
-    raise Repeated(Response(first.body, first.status, media_type="application/json"))
-
-
-async def answer_once(handle: Handler, request: Request) -> Response:
-    """The handler's answer, stored with its writes; or the first answer, when this is a repeat."""
-    request.state.is_answered_once = True
+    db: AsyncSession = request.state.db
     try:
         response = await handle(request)
-        if _is_transaction(request) and response.status_code < 300:
-            await _store(request, response)
-        return response
-    except Repeated as repeated:
-        return repeated.answer
-    except Exception:
-        # It may have failed because a repeat of it was faster: the row that it would make is there already.
-        if not _is_transaction(request):
+        if response.status_code < 300 and hasattr(response, "body") and hasattr(request.state, "user_id"):
+            await _store(db, request, response)
+    except Exception as error:
+        if not hasattr(request.state, "user_id") or getattr(error, "status_code", 0) in REFUSED:
             raise
-        db: AsyncSession = request.state.db
         await db.rollback()
-        try:
-            await refuse_repeated(request, request.state.user_id, request.app.state.database.read)
-        except Repeated as repeated:
-            return repeated.answer
-        raise
+        first = await _first(db, request)
+        if first is None:
+            raise
+        return first
+    return response
 
 
-def _is_transaction(request: Request) -> bool:
-    return hasattr(request.state, "user_id") and hasattr(request.state, "db")
+async def _first(db: AsyncSession, request: Request) -> Response | None:
+    """The stored response of this key. Raises Invalid when it belongs to another request."""
+    key = request.headers[HEADER]
+    row = await db.get(IdempotencyKey, (request.state.user_id, key))
+    if row is None:
+        return None
+    if row.fingerprint != await _fingerprint(request):
+        raise Invalid("header", "Idempotency-Key", "Was used with another request")
+    if row.headers is None:
+        return Response(row.body, row.status, media_type="application/json")
+    response = Response(b64decode(row.body), row.status)
+    response.raw_headers = [
+        (name.encode("latin-1"), value.encode("latin-1")) for name, value in json.loads(row.headers)
+    ]
+    return response
 
 
-async def _store(request: Request, response: Response) -> None:
-    """Raises IntegrityError when a repeat committed first."""
-    db: AsyncSession = request.state.db
+async def _store(db: AsyncSession, request: Request, response: Response) -> None:
+    """Raises IntegrityError when the key is taken."""
+    headers = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in response.raw_headers]
     db.add(
         IdempotencyKey(
             user_id=request.state.user_id,
             key=request.headers[HEADER],
             fingerprint=await _fingerprint(request),
             status=response.status_code,
-            body=bytes(response.body).decode(),
+            body=b64encode(response.body).decode(),
+            headers=json.dumps(headers),
         )
     )
     await db.flush()

@@ -47,9 +47,9 @@ class IdentityCache:
         make_room(self._entries, MAX_REMEMBERED)
         self._entries[key] = _Entry(identity, lookup.until, expires_at)
 
-    def hear(self, changes: set[Change]) -> None:
-        """Forget whom the changes are about. Nobody is forgotten because somebody signs in: a flood of that would make
-        each request ask the database again."""
+    async def on_change(self, changes: set[Change]) -> None:
+        """Invalidate the identities of the changed accounts. A new session invalidates none: else a flood of sign-ins
+        would send every request to the database."""
         owners = {change.owner for change in changes if change.table in TABLES and change.kind != "insert"}
         if not owners:
             return

@@ -3,13 +3,12 @@
 import asyncio
 import logging
 import os
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager, suppress
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from sqlalchemy.pool import QueuePool
 from starlette.types import Scope
 
 from app.core.database_errors import describe
@@ -18,7 +17,6 @@ if TYPE_CHECKING:
     from opentelemetry import metrics as otel
     from prometheus_client.registry import Collector
 
-    from app.core.database import Database
     from app.core.instruments import Instruments
 
 logger = logging.getLogger("app.metrics")
@@ -26,6 +24,8 @@ logger = logging.getLogger("app.metrics")
 SHARED_FOLDER = "PROMETHEUS_MULTIPROC_DIR"  # prometheus_client's: where several processes of one server count
 UNKNOWN_ROUTE = "(none)"
 NOTE_POOLS_S = 5.0
+
+Pools = dict[str, tuple[int, int]]  # connections in use, and how many there may be, by the pool's name
 
 
 class RequestMetrics:
@@ -58,12 +58,10 @@ class RequestMetrics:
     def looked_up(self, result: Literal["hit", "miss"]) -> None:
         self._counted.cache_lookups.labels(result).inc()
 
-    def note_pools(self, database: "Database") -> None:
-        for name, engine in database.engines.items():
-            pool = engine.pool
-            assert isinstance(pool, QueuePool)
-            self._counted.pool_in_use.labels(name).set(pool.checkedout())
-            self._counted.pool_max.labels(name).set(pool.size())
+    def note_pools(self, pools: Pools) -> None:
+        for name, (in_use, most) in pools.items():
+            self._counted.pool_in_use.labels(name).set(in_use)
+            self._counted.pool_max.labels(name).set(most)
 
     def exposition(self, found: "Collector") -> tuple[bytes, str]:
         """The text for Prometheus, and its content type; with what was found elsewhere than in the processes."""
@@ -82,7 +80,7 @@ class RequestMetrics:
 
 
 @asynccontextmanager
-async def noting_pools(metrics: RequestMetrics, database: "Database") -> AsyncGenerator[None]:
+async def noting_pools(metrics: RequestMetrics, look: Callable[[], Pools]) -> AsyncGenerator[None]:
     """Where several processes count together, any of them is asked, and only each one knows its own pools."""
     if SHARED_FOLDER not in os.environ:
         yield
@@ -91,7 +89,7 @@ async def noting_pools(metrics: RequestMetrics, database: "Database") -> AsyncGe
     async def note() -> None:
         while True:
             try:
-                metrics.note_pools(database)
+                metrics.note_pools(look())
             except OSError as error:  # of the folder
                 logger.warning("the pools cannot be noted now", extra={"error": describe(error)})
             await asyncio.sleep(NOTE_POOLS_S)

@@ -26,7 +26,7 @@ MAX_BODY_BYTES = 1024 * 1024
 BODY_TIMEOUT_S = 30.0  # 35 KB a second for the largest
 # They make no link and no redirect, and who asks them (Prometheus, a balancer, a probe) asks by address.
 FOR_ANY_HOST = frozenset({"/health/live", "/health/ready", "/metrics"})
-SAFE_REQUEST_ID = re.compile(r"[A-Za-z0-9-]{1,64}")
+SAFE_REQUEST_ID = re.compile(rb"[A-Za-z0-9-]{1,64}")
 EXPOSED_HEADERS = [
     "ETag",
     "Link",
@@ -44,7 +44,7 @@ def add_middleware(app: FastAPI, settings: Settings, metrics: RequestMetrics) ->
     app.add_middleware(BodyLimit)
     if settings.allowed_hosts:
         app.add_middleware(AllowedHosts, hosts=settings.allowed_hosts)
-    app.add_middleware(Requests, metrics=metrics)
+    app.add_middleware(Requests, metrics=metrics, https=settings.environment == "production")
     if settings.allowed_origins:
         app.add_middleware(
             CORSMiddleware,
@@ -55,15 +55,30 @@ def add_middleware(app: FastAPI, settings: Settings, metrics: RequestMetrics) ->
             expose_headers=EXPOSED_HEADERS,
             max_age=600,
         )
-    app.add_middleware(SecurityHeaders, https=settings.environment == "production")
+
+
+# OWASP's headers for a JSON API (REST Security Cheat Sheet); a route's own value of one is kept.
+SECURITY_HEADERS = {
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+}
+HTTPS_HEADERS = {"Strict-Transport-Security": "max-age=31536000; includeSubDomains"}
 
 
 class Requests:
-    """Gives each request its id and its log line, and turns what nobody caught into a 500 that tells nothing."""
+    """Gives each request its id, its log line, its metrics and the headers of its response; an unhandled error is a
+    500 without details."""
 
-    def __init__(self, app: ASGIApp, metrics: RequestMetrics) -> None:
+    def __init__(self, app: ASGIApp, metrics: RequestMetrics, *, https: bool) -> None:
         self.app = app
         self.metrics = metrics
+        headers = SECURITY_HEADERS | (HTTPS_HEADERS if https else {})
+        self.headers = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -73,33 +88,47 @@ class Requests:
             await self.app(scope, receive, send)
             return
         started = time.perf_counter()
-        identifier = Headers(scope=scope).get("x-request-id", "")
-        if not SAFE_REQUEST_ID.fullmatch(identifier):
-            identifier = uuid.uuid4().hex
+        identifier = _request_id(scope)
         token = request_id.set(identifier)
         status = 0
 
-        async def send_with_id(message: Message) -> None:
+        async def send_with_headers(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                own = {"x-request-id": identifier, **rate_limit_headers(scope)}
-                added = [(name.lower().encode(), value.encode()) for name, value in own.items()]
-                message["headers"] = [*message["headers"], *added]
+                sent = message["headers"]
+                names = {name for name, _ in sent}
+                own = [header for header in self.headers if header[0] not in names]
+                limits = rate_limit_headers(scope)
+                message["headers"] = [*sent, *own, (b"x-request-id", identifier.encode()), *limits]
             await send(message)
 
         try:
-            await self.app(scope, receive, send_with_id)
+            # A route's regular expression ends in $, which matches before a last newline too: a proxy that closes
+            # /metrics does not close /metrics%0A.
+            app = NOT_FOUND if scope["path"].endswith("\n") else self.app
+            await app(scope, receive, send_with_headers)
         except Exception:
             logger.exception("unhandled error", extra={"route": route_template(scope), **_user(scope)})
             if status:
-                raise  # the answer has begun: only cutting the connection tells the client
-            await render(AppError())(scope, receive, send_with_id)
+                raise  # the response has begun: only closing the connection tells the client
+            await render(AppError())(scope, receive, send_with_headers)
         finally:
             seconds = time.perf_counter() - started
             self.metrics.observe(scope, status, seconds)
             _log(scope, status, seconds)
             request_id.reset(token)
+
+
+NOT_FOUND = render(HTTPException(404))
+
+
+def _request_id(scope: Scope) -> str:
+    """The client's X-Request-ID where it is harmless, else a new one."""
+    for name, value in scope["headers"]:
+        if name == b"x-request-id" and SAFE_REQUEST_ID.fullmatch(value):
+            return value.decode()
+    return uuid.uuid4().hex
 
 
 def _log(scope: Scope, status: int, seconds: float) -> None:
@@ -127,35 +156,6 @@ def _one_line(send: Send) -> Send:
         await send(message)
 
     return send_one_line
-
-
-class SecurityHeaders:
-    """OWASP's headers for a JSON API (REST Security Cheat Sheet); a route's own Cache-Control and CSP are kept."""
-
-    def __init__(self, app: ASGIApp, *, https: bool) -> None:
-        self.app = app
-        headers = {
-            "Cache-Control": "no-store",
-            "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
-            "Cross-Origin-Opener-Policy": "same-origin",
-            "Cross-Origin-Resource-Policy": "same-origin",
-            "Referrer-Policy": "no-referrer",
-            "X-Content-Type-Options": "nosniff",
-            "X-Frame-Options": "DENY",
-        }
-        if https:
-            headers["Strict-Transport-Security"] = "max-age=31536000; includeSubDomains"
-        self.headers = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async def send_with_headers(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                sent = message["headers"]
-                names = {name for name, _ in sent}
-                message["headers"] = [*sent, *(header for header in self.headers if header[0] not in names)]
-            await send(message)
-
-        await self.app(scope, receive, send_with_headers if scope["type"] == "http" else send)
 
 
 class AllowedHosts:

@@ -9,9 +9,8 @@ from fastapi.dependencies.models import Dependant
 from fastapi.routing import RouteContext, iter_route_contexts
 
 from app.core.errors import NotFound, documented
-from app.core.idempotency import may_be_stored
 from app.core.pagination import ListQuery
-from app.core.policy import is_for_sessions
+from app.core.policy import is_for_sessions, may_be_stored
 from app.core.schemas import RowSchema
 
 Json = dict[str, Any]

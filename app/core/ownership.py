@@ -9,16 +9,16 @@ A model with `public_read = True` may be viewed by everybody; one without an own
 import re
 from datetime import datetime
 from functools import cache
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from sqlalchemy import ForeignKey, Index, Select, Table, bindparam, false, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
-from app.core.cached_rows import CALLER, SeenBy, remember_row
 from app.core.database import Reader, Row, can_be_id, utcnow
 from app.core.errors import Forbidden, Invalid, NotFound
-from app.core.page_statements import note_visible
+from app.core.page_statements import ViewScope
+from app.core.policy import Caller
 
 
 def _created_at(context: Any) -> datetime:
@@ -60,31 +60,17 @@ class Owned(BelongsToUser, Entity):
         Index(f"idx_{table.name}_user_id", table.c.user_id, table.c.id)
 
 
-class Caller(Protocol):
-    @property
-    def id(self) -> int: ...
-    @property
-    def is_superuser(self) -> bool: ...
-
-
 Model = TypeVar("Model", bound=Guarded)
 
 
 def visible_to(caller: Caller | None, model: type[Model]) -> Select[Model]:
     """The rows that the caller may see; None is whoever has not signed in."""
-    statement, owner_id = select(model), None
-    if not model.public_read:
-        if caller is not None and caller.is_superuser:
-            note_visible(statement, model, None)
-            return statement
-        if caller is None or not issubclass(model, BelongsToUser):
-            return statement.where(false())
-        owner_id = caller.id
-        statement = statement.where(model.user_id == owner_id)
-    if model.cached_for:
-        statement = statement.execution_options(**{CALLER: SeenBy(caller)})
-    note_visible(statement, model, owner_id)
-    return statement
+    statement = select(model)
+    if model.public_read or (caller is not None and caller.is_superuser):
+        return ViewScope(model, caller, None).of(statement)
+    if caller is None or not issubclass(model, BelongsToUser):
+        return statement.where(false())
+    return ViewScope(model, caller, caller.id).of(statement.where(model.user_id == caller.id))
 
 
 async def read_row(read: Reader, model: type[Guarded], row_id: Any, caller: Caller | None, **parent: Any) -> Row:
@@ -100,6 +86,10 @@ async def read_row(read: Reader, model: type[Guarded], row_id: Any, caller: Call
         if row is None:
             raise _not_found(model)
         return _readable(model, caller, row)
+
+    if not model.cached_for:
+        return await load(read)
+    from app.core.cached_rows import remember_row
 
     return _readable(model, caller, await remember_row(read, model, caller, f"{row_id} {parent}", load))
 

@@ -12,11 +12,11 @@ from fastapi import Depends, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import ColumnElement, or_
 
-from app.core.cached_rows import Listed, remember_page
+from app.core.cached_rows import remember_page
 from app.core.database import MAX_INTEGER, AnySelect, Reader, Row
 from app.core.errors import Invalid
 from app.core.list_order import Key, after, cursor_of, keys_of, order_by
-from app.core.page_statements import After, page_statement
+from app.core.page_statements import After, Listed, page_statement
 
 MAX_LIMIT = 100
 _PLACE = ("skip", "cursor")  # where a page begins
@@ -70,7 +70,7 @@ class Pager:
         place = None if query.cursor is None else after(keys, query.cursor)
         is_plain = query.q is None and not query.skip and not query.count
         built = page_statement(statement, _filters(query), order_by(keys), place, query.limit + 1) if is_plain else None
-        if built is not None and not model.cached_for:
+        if built is not None and not _is_cached(model):
             page, values = built
             rows = await read.all(page, **values)
             listed = Listed(rows[: query.limit], len(rows) > query.limit, None)
@@ -103,7 +103,7 @@ class Pager:
             rows = await read.all(page)
             return Listed(rows[: query.limit], len(rows) > query.limit, total)
 
-        return await remember_page(read, page, count=query.count, load=load)
+        return await remember_page(read, page, count=query.count, load=load) if _is_cached(model) else await load(read)
 
     def _link_next(self, keys: Sequence[Key], last: Row) -> None:
         asked = [(name, value) for name, value in self._request.query_params.multi_items() if name not in _PLACE]
@@ -116,6 +116,10 @@ async def _pager(request: Request, response: Response) -> Pager:
 
 
 Page = Annotated[Pager, Depends(_pager)]
+
+
+def _is_cached(model: Any) -> bool:
+    return bool(getattr(model, "cached_for", None))  # accounts and jobs are no Guarded
 
 
 def _filters(query: ListQuery) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """Who may call a route. Denied by default: a route without a signed-in user has to say `@public`."""
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, Protocol, TypeVar
 
 from fastapi.dependencies.models import Dependant
 from fastapi.routing import iter_route_contexts
@@ -9,6 +9,15 @@ from starlette.routing import BaseRoute
 
 Policy = Literal["public", "user", "owner", "superuser"]
 Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+class Caller(Protocol):
+    """Whoever calls: the user of a session or of an API key."""
+
+    @property
+    def id(self) -> int: ...
+    @property
+    def is_superuser(self) -> bool: ...
 
 
 def public(endpoint: Function) -> Function:
@@ -33,6 +42,16 @@ def for_sessions(dependency: Function) -> Function:
     """Say of a dependency that it lets only signed-in devices through, and no API key."""
     dependency.for_sessions = True  # ty: ignore[missing-attribute]
     return dependency
+
+
+def shows_a_secret(endpoint: Function) -> Function:
+    """Say of a POST that its answer shows a secret: it is stored nowhere, so the route takes no Idempotency-Key."""
+    endpoint.shows_a_secret = True  # ty: ignore[missing-attribute]
+    return endpoint
+
+
+def may_be_stored(endpoint: Any) -> bool:
+    return not getattr(endpoint, "shows_a_secret", False)
 
 
 def is_for_sessions(dependant: Dependant) -> bool:

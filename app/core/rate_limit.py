@@ -74,10 +74,11 @@ async def enforce(request: Request, name: str, limits: str, caller: str) -> None
         raise TooManyRequests(spent[-1].retry_after_s)
 
 
-def rate_limit_headers(scope: Scope) -> dict[str, str]:
-    """The headers of an answer, whatever its status, to a request that was counted."""
+def rate_limit_headers(scope: Scope) -> list[tuple[bytes, bytes]]:
+    """The headers of the response, whatever its status, to a request that was counted."""
     counted: Counted = scope.get("state", {}).get(COUNTED, {})
-    return headers([one for spent in counted.values() for one in spent])
+    told = headers([one for spent in counted.values() for one in spent])
+    return [(name.lower().encode(), value.encode()) for name, value in told.items()]
 
 
 def rate_limits_of(dependant: Dependant) -> Iterator[RateLimit]:

@@ -8,7 +8,6 @@ from sqlalchemy import event
 from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from app.core.quick_reads import IS_WANTED
 from app.core.statements import shape
 
 SPAN = "groundwork_span"  # an attribute of what SQLAlchemy knows of one execution
@@ -42,7 +41,6 @@ def trace_statements(engine: AsyncEngine, tracer: Tracer) -> None:
             span.set_status(StatusCode.ERROR)
             span.end()
 
-    setattr(begin, IS_WANTED, is_traced)
-    event.listen(engine.sync_engine, "before_cursor_execute", begin, retval=True)  # as it is: it has an attribute
+    event.listen(engine.sync_engine, "before_cursor_execute", begin, retval=True)
     event.listen(engine.sync_engine, "after_cursor_execute", end)
     event.listen(engine.sync_engine, "handle_error", fail)

@@ -5,6 +5,7 @@ With its text and its route, and never a parameter. Elsewhere nothing of it is t
 
 import logging
 import time
+from collections.abc import Iterable
 from contextvars import ContextVar
 from typing import Any
 
@@ -15,7 +16,6 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.core.config import Settings
-from app.core.database import Database
 from app.core.metrics import route_template
 from app.core.statements import shape
 
@@ -44,10 +44,10 @@ class Asked:
 _asked: ContextVar[Asked | None] = ContextVar("asked", default=None)
 
 
-def watch_statements(app: FastAPI, database: Database, settings: Settings) -> None:
+def watch_statements(app: FastAPI, engines: Iterable[AsyncEngine], settings: Settings) -> None:
     if settings.environment == "development":
         app.add_middleware(StatementWatch)
-        for engine in database.engines.values():
+        for engine in engines:
             _watch(engine)
 
 

@@ -22,10 +22,9 @@ _MESSAGE = "Must not contain NUL or a lone surrogate"
 
 class StrictRequest(Request):
     async def json(self) -> Any:
-        if not hasattr(self, "_json"):
-            body = await self.body()
-            self._json = parse(body)
-        return self._json
+        if not hasattr(self, "parsed"):
+            self.parsed = parse(await self.body())
+        return self.parsed
 
     async def form(self, **limits: Any) -> FormData:  # ty: ignore[incompatible-method-override]
         await self.body()  # kept: the fingerprint of an Idempotency-Key is taken of it afterwards

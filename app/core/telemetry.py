@@ -18,7 +18,8 @@ from app.core.logs import request_id
 from app.core.metrics import RequestMetrics
 
 if TYPE_CHECKING:
-    from app.core.database import Database
+    from sqlalchemy.ext.asyncio import AsyncEngine
+
     from app.core.telemetry_sdk import Providers
 
 OFF: TelemetryConfig = {"tracing": False, "metrics": False, "logs": False, "auto_configure": False}
@@ -41,7 +42,9 @@ def telemetry_config(providers: "Providers | None") -> TelemetryConfig:
     return OFF if providers is None else providers.config
 
 
-def observe_app(app: FastAPI, providers: "Providers | None", metrics: RequestMetrics, database: "Database") -> None:
+def observe_app(
+    app: FastAPI, providers: "Providers | None", metrics: RequestMetrics, engines: "dict[str, AsyncEngine]"
+) -> None:
     """Have every request measured, traced or not; the spans say whose they are; and each statement have a span."""
     if providers is None:
         return
@@ -51,7 +54,7 @@ def observe_app(app: FastAPI, providers: "Providers | None", metrics: RequestMet
         from app.core.statement_spans import trace_statements
 
         app.add_middleware(SpanFields)
-        for engine in database.engines.values():
+        for engine in engines.values():
             trace_statements(engine, providers.tracer)
 
 

@@ -50,6 +50,6 @@ async def metrics(request: Request, settings: AppSettings) -> Response:
     if not settings.metrics_enabled:
         raise NotFound
     counted: RequestMetrics = request.app.state.metrics
-    counted.note_pools(request.app.state.database)
+    counted.note_pools(request.app.state.pools())
     text, media_type = counted.exposition(await request.app.state.backlog.look())
     return Response(text, media_type=media_type)

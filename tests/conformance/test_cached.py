@@ -33,8 +33,8 @@ async def apps(app: FastAPI, redis: Redis, monkeypatch: pytest.MonkeyPatch) -> A
     for mapper in Base.registry.mappers:
         if issubclass(mapper.class_, Guarded):
             monkeypatch.setattr(mapper.class_, "cached_for", 3600.0)
-    monkeypatch.setattr(app.state.database.cache, "_store", None)
-    monkeypatch.setattr(app.state.database.identities, "_seconds", 0)  # else who is deleted may be known for a second
+    monkeypatch.setattr(app.state.cache, "_store", None)
+    monkeypatch.setattr(app.state.identities, "_seconds", 0)  # else who is deleted may be known for a second
     await factories.superuser(app)  # so that no other is the last
     settings = app.state.settings.model_copy(update={"redis_url": redis.url, "identity_cache_seconds": 0})
     cached = [create_app(settings), create_app(settings)]
@@ -42,7 +42,7 @@ async def apps(app: FastAPI, redis: Redis, monkeypatch: pytest.MonkeyPatch) -> A
         one.state.hasher = app.state.hasher
     yield [*cached, app]
     for one in cached:
-        await one.state.database.close()
+        await factories.close(one)
 
 
 class Tried:

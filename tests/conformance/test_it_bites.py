@@ -17,10 +17,10 @@ from app.core.errors import NotFound, Unauthorized
 from app.core.ownership import read_row, require_visible, visible_to
 from app.core.pagination import Page
 from app.core.policy import public
-from app.core.retries import retried
 from app.core.routing import Router
 from app.core.schemas import RequestSchema, reference
 from app.core.security import read_access_token
+from app.core.transactions import in_transaction
 from app.examples.dependencies import ItemRow
 from app.examples.models import ExampleItem
 from app.examples.router import create_item, delete_item, get_item, list_items, update_item
@@ -57,7 +57,7 @@ async def broken(app: FastAPI) -> Callable[..., World]:
                 name=f"broken_{verb}_{tail}",
             )
         extended = create_app(app.state.settings)
-        extended.state.database, extended.state.hasher = app.state.database, app.state.hasher
+        factories.share(extended, app)
         extended.include_router(router, prefix="/api/v1")
         return World(extended)
 
@@ -257,7 +257,7 @@ class WithTransactions(APIRoute):
     """FastAPI's own route, with the transaction that each write needs, and with nothing else of the house's."""
 
     def get_route_handler(self) -> Callable[[Request], Any]:
-        return partial(retried, super().get_route_handler())
+        return partial(in_transaction, super().get_route_handler())
 
 
 @pytest.mark.parametrize(

@@ -119,7 +119,7 @@ async def test_a_process_ends_though_its_database_says_nothing(server: Server, m
     monkeypatch.setattr(background, "LOOK_TIMEOUT_S", 0.5)
     async with relayed(server.url) as (relay, address):
         app = create_app(factories.settings(database_url=address, db_pool_size=2, db_statement_timeout_seconds=0))
-        engines = app.state.database.engines.values()
+        engines = app.state.engines.values()
         async with asyncio.timeout(TIMEOUT_S):
             async with app.router.lifespan_context(app):
                 await factories.user(app)

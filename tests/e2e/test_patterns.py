@@ -49,7 +49,7 @@ def snippets() -> Generator[dict[str, Any]]:
 def patterns(app: FastAPI, snippets: dict[str, Any]) -> FastAPI:
     """The application, extended by the page's router."""
     extended = create_app(app.state.settings)
-    extended.state.database, extended.state.hasher = app.state.database, app.state.hasher
+    factories.share(extended, app)
     extended.include_router(snippets["router"], prefix="/api/v1")
     return extended
 
@@ -103,7 +103,7 @@ async def test_the_pattern_of_the_cache(mine: factories.Actor, other: factories.
 
 async def test_the_pattern_of_a_rate_limit(snippets: dict[str, Any], mine: factories.Actor) -> None:
     limited = create_app(mine.app.state.settings.model_copy(update={"rate_limit_enabled": True}))
-    limited.state.database, limited.state.hasher = mine.app.state.database, mine.app.state.hasher
+    factories.share(limited, mine.app)
     limited.include_router(snippets["router"], prefix="/api/v1")
     answers = [await call(at(limited, mine), "POST", "report") for _ in range(3)]
     assert answers == [(200, 0), (200, 0), (429, {"detail": "Too many requests, try again later"})]

@@ -65,7 +65,7 @@ async def app(small: Small) -> AsyncGenerator[FastAPI]:
     app.state.hasher = PasswordHasher(rounds=4)
     yield app
     app.state.hasher.close()
-    await app.state.database.close()
+    await factories.close(app)
 
 
 async def test_after_a_restart_of_the_database_the_first_requests_succeed(small: Small, app: FastAPI) -> None:

@@ -257,7 +257,7 @@ async def test_reads_that_find_no_connection_to_a_replica_are_the_primarys(
     async with process(servers, LONG_S, db_pool_size=1) as app:
         reader = await factories.user(app)
         await until(reads_go_to(servers.replica.port, app, reader))
-        (replica,) = app.state.database.replicas.watch.replicas
+        (replica,) = app.state.replicas.watch.replicas
         async with replica.engine.connect() as held:
             await held.execute(text("SELECT 1"))
             assert await where(app, reader) == servers.primary.port
@@ -275,7 +275,7 @@ async def test_a_replica_that_is_promoted_leaves(servers: Servers) -> None:
 
 
 async def is_looked_at(app: FastAPI, since: float) -> bool:
-    return all(replica.seen_at > since for replica in app.state.database.replicas.watch.replicas)
+    return all(replica.seen_at > since for replica in app.state.replicas.watch.replicas)
 
 
 async def test_who_cannot_tell_the_others_waits_until_each_replica_shows_it(servers: Servers) -> None:
@@ -305,7 +305,7 @@ async def test_own_writes_are_seen_when_redis_is_killed_and_when_it_comes_back_w
         writer = await factories.user(one)
         for app in (two, quiet):
             await until(reads_go_to(servers.replica.port, app, writer))
-        await until(partial(unaware.state.database.replicas.choose, None))
+        await until(partial(unaware.state.replicas.choose, None))
         with paused(servers):
             await factories.item(writer, title="new")
             await asyncio.to_thread(servers.redis.kill)

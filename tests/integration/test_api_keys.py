@@ -210,7 +210,7 @@ async def test_an_unverified_address_has_no_keys_where_it_is_wanted(app: FastAPI
     user = await factories.newcomer(app)
     key = await factories.key(user, scope="write")
     strict = create_app(app.state.settings.model_copy(update={"require_verified_email": True}))
-    strict.state.database = app.state.database
+    factories.share(strict, app)
     by_session, by_key = factories.client(strict, user.token), factories.client(strict, key["key"])
     for response in (await by_session.post(KEYS, json={"name": "x"}), await by_key.get(ITEMS)):
         assert response.status_code == 403
@@ -231,7 +231,7 @@ async def test_keys_are_in_the_audit_trail(superuser: Actor, user: Actor) -> Non
 async def test_a_session_that_ended_meanwhile_leaves_no_key_behind(app: FastAPI, user: Actor) -> None:
     """It was alive when the request was let in, and is signed out before the key is made."""
     stale = create_app(app.state.settings)
-    stale.state.database = app.state.database
+    factories.share(stale, app)
 
     async def let_in() -> Identity:
         return Identity(user.id, user.email, True, False, utcnow(), None, uuid4())
@@ -326,7 +326,7 @@ async def test_a_key_is_found_in_one_query(app: FastAPI, user: Actor) -> None:
 async def test_a_last_use_is_written_once_however_often_a_key_is_used(app: FastAPI, user: Actor) -> None:
     key, unused = await factories.key(user), await factories.key(user)
     quiet = create_app(app.state.settings)  # it has not started: nothing is written by itself
-    quiet.state.database = app.state.database
+    factories.share(quiet, app)
     http, before = factories.client(quiet, key["key"]), utcnow()
     with statements(app.state.database.engine) as writes:
         for _ in range(20):
@@ -469,7 +469,7 @@ async def test_a_key_is_in_no_log_line_and_no_error(app: FastAPI, capsys: pytest
         answers += [await user.http.get(KEYS), await factories.client(loud, key).post(ITEMS, json={"title": 1})]
         await loud.state.key_uses.write(loud.state.database)
     finally:
-        await loud.state.database.close()
+        await factories.close(loud)
         logged = capsys.readouterr().err
         configure_logging(factories.settings())
         for name in ("sqlalchemy.engine.Engine", "sqlalchemy.pool"):

@@ -36,7 +36,7 @@ async def cached_app(app: FastAPI, request: pytest.FixtureRequest) -> AsyncGener
     url = request.getfixturevalue("redis").url if request.param == "redis" else ""
     other = another(app, url)
     yield other
-    await other.state.database.close()
+    await factories.close(other)
 
 
 def another(app: FastAPI, redis_url: str, **values: Any) -> FastAPI:
@@ -198,7 +198,7 @@ async def test_without_the_line_nothing_is_remembered(
     await get(mine)
     assert not await is_remembered(mine)
     with pytest.raises(ValueError, match="cached_for = 30"):
-        await cached_app.state.database.cache.get_or_load(user_as_caller(user), ExampleItem, "k", 1, nothing)
+        await cached_app.state.cache.get_or_load(user_as_caller(user), ExampleItem, "k", 1, nothing)
 
 
 async def test_what_everybody_may_see_is_forgotten_for_everybody(
@@ -227,7 +227,7 @@ async def test_a_write_is_seen_in_every_process(app: FastAPI, redis: Redis, user
     assert await is_remembered(there) is False
     assert await is_remembered(here), "what the other has loaded is shared"
     for one_of_them in (one, two):
-        await one_of_them.state.database.close()
+        await factories.close(one_of_them)
 
 
 async def test_several_processes_without_redis_remember_nothing(app: FastAPI, user: Actor) -> None:
@@ -235,7 +235,7 @@ async def test_several_processes_without_redis_remember_nothing(app: FastAPI, us
         crowd = another(app, "", **values)
         await get(at(crowd, user))
         assert not await is_remembered(at(crowd, user))
-        await crowd.state.database.close()
+        await factories.close(crowd)
 
 
 @pytest.mark.slow
@@ -259,7 +259,7 @@ async def test_crud_goes_on_while_redis_is_away_and_nothing_is_old_when_it_is_ba
         await until(lambda: is_remembered(here, path))
         assert await get(here, path) == await get(there, path) == changed
         for one_of_them in (one, two):
-            await one_of_them.state.database.close()
+            await factories.close(one_of_them)
 
 
 async def test_a_change_that_redis_did_not_hear_of_is_told_when_it_answers(
@@ -273,7 +273,7 @@ async def test_a_change_that_redis_did_not_hear_of_is_told_when_it_answers(
     item = await factories.item(here)
     path = f"{ITEMS}/{item['id']}"
     assert await get(there, path) == item
-    link = one.state.database.redis
+    link = one.state.redis
     with monkeypatch.context() as patch:
         patch.setattr(link, "_may_ask", lambda: False)
         changed = (await here.http.put(path, json={"title": "Changed"})).json()
@@ -281,7 +281,7 @@ async def test_a_change_that_redis_did_not_hear_of_is_told_when_it_answers(
         assert await get(there, path) == item, "it could not know"
     await until(lambda: _is(there, path, changed))  # nobody asks the other for anything
     for one_of_them in (one, two):
-        await one_of_them.state.database.close()
+        await factories.close(one_of_them)
 
 
 async def _is(actor: Actor, path: str, expected: Any) -> bool:

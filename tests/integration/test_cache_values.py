@@ -54,8 +54,7 @@ async def get(cache: Cache, load: Any, *, caller: Any = ALICE, key: str = "key",
 
 async def change(cache: Cache, owner: int | None = ALICE.id) -> None:
     """What a transaction does after its commit."""
-    cache.hear({Change("update", "reports", owner)})
-    await cache.settle()
+    await cache.on_change({Change("update", "reports", owner)})
 
 
 async def test_a_value_is_loaded_once_for_its_caller_and_key(caches: list[Cache]) -> None:

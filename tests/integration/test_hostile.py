@@ -93,7 +93,7 @@ async def test_a_value_that_fells_an_endpoint_is_found_behind_those_that_a_schem
         assert "{{7*7}}" not in (body.text, q)
 
     other = create_app(app.state.settings)
-    other.state.database, other.state.hasher = app.state.database, app.state.hasher
+    factories.share(other, app)
     other.include_router(router)
     (operation,) = [operation for operation in operations(other) if "fragile" in operation.path]
     values = [b'"{{7*7}}"', b"[1]", b"2.5"]

@@ -27,7 +27,7 @@ LONG_S = 600  # nothing in these tests may hang on its being over
 @pytest.fixture
 async def app(app: FastAPI, monkeypatch: pytest.MonkeyPatch) -> FastAPI:
     """An application that remembers everybody for long."""
-    monkeypatch.setattr(app.state.database.identities, "_seconds", LONG_S)
+    monkeypatch.setattr(app.state.identities, "_seconds", LONG_S)
     return app
 
 
@@ -201,13 +201,13 @@ async def test_a_token_is_not_remembered_beyond_its_own_end(app: FastAPI, user: 
     key = await factories.key(user, expires_at=(now + 10 * minutes).isoformat())
     for token, minute in ((user.token, 30), (key["key"], 10)):
         assert not await is_out(factories.client(app, token))
-        assert app.state.database.identities.find(token, now + (minute - 1) * minutes) is not None
-        assert app.state.database.identities.find(token, now + (minute + 1) * minutes) is None
+        assert app.state.identities.find(token, now + (minute - 1) * minutes) is not None
+        assert app.state.identities.find(token, now + (minute + 1) * minutes) is None
     async with app.state.database.sessions.begin() as db:
         await db.execute(update(AuthSession).values(expires_at=now + 5 * minutes))
     assert not await is_out(user.http)
-    assert app.state.database.identities.find(user.token, now + 4 * minutes) is not None
-    assert app.state.database.identities.find(user.token, now + 5 * minutes) is None
+    assert app.state.identities.find(user.token, now + 4 * minutes) is not None
+    assert app.state.identities.find(user.token, now + 5 * minutes) is None
 
 
 @pytest.mark.parametrize("seconds", [0, 1])
@@ -222,15 +222,13 @@ async def test_another_process_hears_nothing_and_is_late_by_the_seconds_at_most(
     if seconds == 0:
         assert await is_out(there)
     await until(lambda: is_out(there))
-    assert (
-        len(other.state.database.identities) == 0 or other.state.database.identities.find(user.token, utcnow()) is None
-    )
-    await other.state.database.close()
+    assert len(other.state.identities) == 0 or other.state.identities.find(user.token, utcnow()) is None
+    await factories.close(other)
 
 
 async def test_it_holds_no_more_than_it_may(app: FastAPI, user: Actor, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("app.core.identity_cache.MAX_REMEMBERED", 10)
-    identities = app.state.database.identities
+    identities = app.state.identities
     for number in range(25):
         identities.begin().keep(f"token {number}", user, None)
         assert len(identities) <= 10

@@ -124,7 +124,7 @@ async def enqueue_what_no_task_takes(caller: CurrentUser, db: DbSession) -> None
 @pytest.fixture
 def http(app: FastAPI, user: Actor) -> Any:
     extended = create_app(app.state.settings)
-    extended.state.database, extended.state.hasher = app.state.database, app.state.hasher
+    factories.share(extended, app)
     extended.include_router(router)
     return factories.client(extended, user.token)
 

@@ -201,4 +201,4 @@ async def test_an_endpoint_may_narrow_a_list(app: FastAPI, user: Actor, items: l
             assert (await client.get("/narrowed/last")).json() == items[-2:]
             assert (await client.get("/narrowed/last?limit=1")).json() == items[-2:-1]
     finally:
-        await other.state.database.close()
+        await factories.close(other)

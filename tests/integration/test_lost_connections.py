@@ -58,5 +58,5 @@ async def test_whenever_a_connection_is_lost_the_client_hears_to_come_again(kind
         for _ in range(10):  # which step it is lost in is chance
             asked = [client.get("/api/v1/items") for _ in range(20)]
             answers.update(answer.status_code for answer in await asyncio.gather(*asked))
-    await app.state.database.close()
+    await factories.close(app)
     assert answers == {503: 200}

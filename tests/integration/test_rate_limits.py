@@ -26,7 +26,7 @@ SIGNED_IN = [operation for operation in ALL if operation.policy != "public"]
 def limited(app: FastAPI, router: Router | None = None, **values: Any) -> FastAPI:
     """The application with limits, and counters of its own, on the same database."""
     other = create_app(app.state.settings.model_copy(update={"rate_limit_enabled": True} | values))
-    other.state.database, other.state.hasher = app.state.database, app.state.hasher
+    factories.share(other, app)
     if router is not None:
         other.include_router(router)
     return other

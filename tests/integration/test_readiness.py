@@ -28,7 +28,7 @@ async def serving(address: str, **values: Any) -> AsyncGenerator[tuple[FastAPI, 
         async with factories.client(app) as client:
             yield app, client
     finally:
-        await app.state.database.close()
+        await factories.close(app)
 
 
 @pytest.fixture(scope="module")

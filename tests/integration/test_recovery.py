@@ -209,7 +209,7 @@ async def test_an_unverified_account_may_only_look_after_itself(
     app: FastAPI, user: Actor, post_office: MailServer
 ) -> None:
     strict = create_app(app.state.settings.model_copy(update={"require_verified_email": True}))
-    strict.state.database, strict.state.hasher = app.state.database, app.state.hasher
+    factories.share(strict, app)
     http = factories.client(strict, await factories.login(strict, user.email))
     refused = {"detail": "Not authorized: verify your email address first"}
     for method, url in (("GET", "/api/v1/items"), ("POST", "/api/v1/items"), ("GET", "/api/v1/users")):

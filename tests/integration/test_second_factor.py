@@ -162,7 +162,7 @@ async def test_a_sign_in_writes_the_secret_under_the_newest_key(app: FastAPI, ow
     try:
         assert (await owner.answer(owner.code())).status_code == 200
     finally:
-        await rotated.state.database.close()
+        await factories.close(rotated)
     stored = await app.state.database.read.one(
         select(SecondFactor.secret).where(SecondFactor.user_id == owner.actor.id)
     )

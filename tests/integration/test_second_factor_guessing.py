@@ -170,7 +170,7 @@ async def test_no_line_holds_a_code(
         assert (await owner.answer(owner.recovery_codes[0])).status_code == 200
         assert (await prove(user.http, "POST", "/recovery-codes", owner.code(1))).status_code == 200
     finally:
-        await talkative.state.database.close()
+        await factories.close(talkative)
         configure_logging(factories.settings())
         for name in ("sqlalchemy.engine.Engine", "sqlalchemy.pool"):
             logging.getLogger(name).setLevel(logging.NOTSET)

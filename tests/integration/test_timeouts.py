@@ -27,7 +27,7 @@ async def impatient(app: FastAPI, seconds: int) -> AsyncGenerator[FastAPI]:
     try:
         yield other
     finally:
-        await other.state.database.close()
+        await factories.close(other)
 
 
 async def test_who_waits_for_a_locked_row_hears_to_come_again(

@@ -29,7 +29,7 @@ async def count(app: FastAPI, model: Any) -> int:
 
 def extended(app: FastAPI, router: APIRouter, settings: Settings | None = None) -> FastAPI:
     other = create_app(settings or app.state.settings)
-    other.state.database, other.state.hasher = app.state.database, app.state.hasher
+    factories.share(other, app)
     other.include_router(router)
     return other
 

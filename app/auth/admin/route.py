@@ -18,8 +18,8 @@ from app.core.admin.address import address
 from app.core.errors import Invalid, Unauthorized
 from app.core.pages import page
 from app.core.policy import is_public
-from app.core.retries import retried
 from app.core.strict_json import StrictRequest
+from app.core.transactions import in_transaction
 
 
 class PageRoute(APIRoute):
@@ -30,7 +30,7 @@ class PageRoute(APIRoute):
             request = StrictRequest(request.scope, request.receive)
             try:
                 request.check_query()
-                return await retried(handle, request)
+                return await in_transaction(handle, request)
             except RequestValidationError:
                 return sign_in_page(request, 422, "Fill in every field")
             except HTTPException as error:

@@ -39,9 +39,8 @@ from app.core.database import DbSession, PrimaryReadSession, Reader, utcnow
 from app.core.encryption import encrypt
 from app.core.errors import Conflict, Forbidden, TooManyRequests, Unauthorized, documented
 from app.core.hashing import Hasher
-from app.core.idempotency import shows_a_secret
 from app.core.jobs import enqueue
-from app.core.policy import public
+from app.core.policy import public, shows_a_secret
 from app.core.routing import Router
 
 router = Router(prefix="/auth", tags=["auth"])

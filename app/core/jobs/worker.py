@@ -2,17 +2,18 @@
 
 import asyncio
 import logging
+from collections.abc import Callable
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from app.core.config import Settings
-from app.core.database import Database
 from app.core.jobs.broker import RUN, SWEEP, make_celery, make_sender
 from app.core.jobs.execution import execute
 from app.core.jobs.outbox import take_one_to_run
 from app.core.jobs.relay import Relay
 from app.core.jobs.runner import AWAY
 from app.core.logs import configure_logging
+from app.core.state import Services
 
 if TYPE_CHECKING:
     from celery import Celery
@@ -21,20 +22,21 @@ if TYPE_CHECKING:
 class Process:
     """One event loop and one set of engines for each process, made after the fork, at the first message."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, build: Callable[[Settings], Services]) -> None:
         self._settings = settings
+        self._build = build
 
     @cached_property
     def _runner(self) -> asyncio.Runner:
         return asyncio.Runner()
 
     @cached_property
-    def _database(self) -> Database:
-        return Database(self._settings)
+    def _services(self) -> Services:
+        return self._build(self._settings)
 
     @cached_property
     def _relay(self) -> Relay:
-        return Relay(self._database, make_sender(self._settings))
+        return Relay(self._services.database, make_sender(self._settings))
 
     def run_job(self, job_id: int) -> None:
         self._runner.run(self._run_job(job_id))
@@ -43,22 +45,23 @@ class Process:
         self._runner.run(self._relay.sweep())
 
     def close(self) -> None:
-        self._runner.run(self._database.close())
+        self._runner.run(self._services.close())
         self._runner.close()
 
     async def _run_job(self, job_id: int) -> None:
-        row = await take_one_to_run(self._database, job_id)
+        database = self._services.database
+        row = await take_one_to_run(database, job_id)
         if row is not None:
-            await execute(self._database, self._settings, row)
+            await execute(database, self._settings, row)
 
 
-def make_worker(settings: Settings) -> "Celery":
+def make_worker(settings: Settings, build: Callable[[Settings], Services]) -> "Celery":
     """The Celery app with what a worker of it does."""
     from celery.beat import EmbeddedService
     from celery.signals import setup_logging, worker_process_shutdown, worker_ready, worker_shutting_down
 
     celery = make_celery(settings)
-    process = Process(settings)
+    process = Process(settings, build)
     # In each worker, so that none can be forgotten: several do no harm. In a thread: a process of its own, as --beat
     # has it, would outlive a worker that is killed. Without a file: what a period had run stands in the outbox.
     beat = EmbeddedService(celery, thread=True, scheduler_cls="celery.beat:Scheduler")
