@@ -7,11 +7,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, NoReturn
 
-from app.cli.generator import names
-from app.cli.generator.entity import Entity, Options, parse_entity
-from app.cli.generator.fields import Field
-from app.cli.generator.taken import Taken, parse
 from app.cli.report import Fault
+from generator import names
+from generator.entity import Entity, Options, parse_entity
+from generator.fields import Field
+from generator.taken import Taken, parse
 
 _COMMAND = re.compile(r"^app add (\w+)\n((?:    \S.*\n)+)", re.MULTILINE)
 

@@ -7,8 +7,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TypeVar
 
-from app.cli.generator.entity import Entity
 from app.cli.report import Fault
+from generator.entity import Entity
 
 Node = TypeVar("Node", bound=ast.AST)
 

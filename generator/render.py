@@ -8,10 +8,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from app.cli.generator import names
-from app.cli.generator.columns import Column, columns_of
-from app.cli.generator.entity import Entity
 from app.cli.report import Fault
+from generator import names
+from generator.columns import Column, columns_of
+from generator.entity import Entity
 
 TEMPLATES = Path(__file__).parent / "templates"
 MODULES = ("__init__", "models", "schemas", "dependencies", "router")

@@ -4,9 +4,9 @@ import math
 import re
 from decimal import Decimal, InvalidOperation
 
-from app.cli.generator.kinds.shape import BadKind, Default, Shape, bounds, quoted, takes_nothing
 from app.core.columns import ExactDecimal
 from app.core.database import MAX_BIG_INTEGER, MAX_INTEGER
+from generator.kinds.shape import BadKind, Default, Shape, bounds, quoted, takes_nothing
 
 INT32 = (-MAX_INTEGER - 1, MAX_INTEGER)
 INT64 = (-MAX_BIG_INTEGER - 1, MAX_BIG_INTEGER)

@@ -3,7 +3,7 @@
 import re
 from datetime import UTC, date, datetime
 
-from app.cli.generator.kinds.shape import BadKind, Default, Shape, quoted, takes_nothing
+from generator.kinds.shape import BadKind, Default, Shape, quoted, takes_nothing
 
 
 def date_kind(argument: str) -> Shape:

@@ -2,8 +2,8 @@
 
 from collections.abc import Callable
 
-from app.cli.generator.kinds import numbers, text, time
-from app.cli.generator.kinds.shape import Shape
+from generator.kinds import numbers, text, time
+from generator.kinds.shape import Shape
 
 KINDS: dict[str, Callable[[str], Shape]] = {
     "str": text.str_kind,
