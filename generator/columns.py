@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from generator import names
 from generator.entity import Entity
 from generator.fields import Field
-from generator.kinds.shape import Shape, no_default
+from generator.shape import Shape, no_default
 
 # What a schemas module imports or defines: a type of a field's own has another name.
 _SCHEMA_NAMES = {

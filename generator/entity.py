@@ -8,7 +8,7 @@ from functools import cached_property
 from app.cli.report import Fault
 from generator import names
 from generator.fields import Field, parse_field
-from generator.kinds.shape import Shape, no_default
+from generator.shape import Shape, no_default
 
 
 @dataclass(frozen=True)

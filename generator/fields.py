@@ -7,7 +7,7 @@ from functools import cached_property
 from app.cli.report import Fault
 from generator import names
 from generator.kinds import ACCEPTED, KINDS
-from generator.kinds.shape import BadKind, Default, Shape
+from generator.shape import BadKind, Default, Shape
 
 _FIELD = re.compile(
     r"(?P<name>[^:]*):(?P<kind>\w*)(\((?P<argument>.*?)\))?(?P<marks>[?!^]*)(=(?P<default>.*))?", re.DOTALL

@@ -12,9 +12,8 @@ from generator.history import History, Revision
 from generator.known import ask_database
 from generator.migrations import create_table, drop_table
 from generator.outcome import finish
-from generator.project import Project
+from generator.project import Project, parse
 from generator.render import files
-from generator.taken import parse
 from generator.tree import Change, changing
 
 
