@@ -126,7 +126,7 @@ clean: ## Remove .venv and what tools left behind; keep .env and the database
 $(RUNTIME): uv.lock pyproject.toml | check-python $(UV)
 	@test -x $(BIN)/python || { echo "Making .venv ..."; $(UV) venv --quiet --python $(PYTHON) .venv; }
 	@$(SYNC) --no-dev --group generator $(addprefix --extra ,$(EXTRAS))
-	@$(BIN)/python -m compileall -q app
+	@$(BIN)/python -m compileall -q app generator
 	@touch $@
 
 $(DEVELOPMENT): $(RUNTIME)

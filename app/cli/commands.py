@@ -1,5 +1,6 @@
 """The commands, each of which hands over to its own file: `app --help` must not wait for their imports."""
 
+from importlib import import_module
 from pathlib import Path
 from typing import Annotated
 
@@ -16,9 +17,11 @@ cli = typer.Typer(
 jobs = typer.Typer(name="jobs", help="Work after the answer: what failed for good, and another try.")
 cli.add_typer(jobs, no_args_is_help=True)
 
+# The generator is not in a server's image, so the app loads its commands only where they are, and never imports it.
+if (Path(__file__).parents[2] / "generator" / "commands.py").exists():
+    cli.add_typer(import_module("generator.commands").cli)
+
 Json = Annotated[bool, typer.Option("--json", help="Answer with one JSON document.")]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Print what would be done, and write nothing.")]
-EntityName = Annotated[str, typer.Argument(help="An entity that is there.")]
 
 
 @cli.command()
@@ -102,72 +105,6 @@ def reset_second_factor(
     from app.cli.second_factor import run
 
     run(email, as_json)
-
-
-@cli.command(no_args_is_help=True)
-def add(
-    name: Annotated[str, typer.Argument(help="The entity: Todo.")],
-    fields: Annotated[
-        list[str] | None,
-        typer.Argument(help="name:type, then ? optional, ! unique per owner, ^ indexed, =default: 'title:str(200)'."),
-    ] = None,
-    plural: Annotated[str | None, typer.Option(help="Of its name, for the folder, the table and the path.")] = None,
-    route: Annotated[str | None, typer.Option(help="The last part of its path, when not the plural.")] = None,
-    folder: Annotated[str | None, typer.Option(help="Its folder below app/, when not the plural.")] = None,
-    parent: Annotated[str | None, typer.Option(help="The entity that it stands below.")] = None,
-    superuser_only: Annotated[bool, typer.Option("--superuser-only", help="Superusers keep it, ownerless.")] = False,
-    public_read: Annotated[bool, typer.Option("--public-read", help="Everybody may read it.")] = False,
-    dry_run: DryRun = False,
-    as_json: Json = False,
-) -> None:
-    """Add an entity: its folder, migration and tests, and its line in each registry."""
-    from app.cli.add import run
-    from app.cli.generator.entity import Options
-
-    options = Options(plural, folder, route, parent, superuser_only, public_read)
-    run(name, fields or [], options, dry_run=dry_run, as_json=as_json)
-
-
-@cli.command(no_args_is_help=True)
-def remove(
-    name: EntityName,
-    force: Annotated[bool, typer.Option("--force", help="Remove what was changed by hand too.")] = False,
-    keep_history: Annotated[
-        bool, typer.Option("--keep-history", help="Add a migration that drops the table: another database has it.")
-    ] = False,
-    dry_run: DryRun = False,
-    as_json: Json = False,
-) -> None:
-    """Take an entity away again, to the byte; with a migration that drops its table where the database has it."""
-    from app.cli.remove import run
-
-    run(name, force=force, keep_history=keep_history, dry_run=dry_run, as_json=as_json)
-
-
-@cli.command("add-field", no_args_is_help=True)
-def add_field(
-    name: EntityName,
-    fields: Annotated[list[str], typer.Argument(help="As in app add; optional or with a default.")],
-    dry_run: DryRun = False,
-    as_json: Json = False,
-) -> None:
-    """Add fields to an entity, with a migration."""
-    from app.cli.change_fields import add_field as run
-
-    run(name, fields, dry_run=dry_run, as_json=as_json)
-
-
-@cli.command("drop-field", no_args_is_help=True)
-def drop_field(
-    name: EntityName,
-    fields: Annotated[list[str], typer.Argument(help="The names of its fields.")],
-    dry_run: DryRun = False,
-    as_json: Json = False,
-) -> None:
-    """Take fields of an entity away, with a migration that drops their columns."""
-    from app.cli.change_fields import drop_field as run
-
-    run(name, fields, dry_run=dry_run, as_json=as_json)
 
 
 @cli.command()

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from app.cli.generator.tree import STAGE, changing
+from generator.tree import STAGE, changing
 from tests.clones import Clone
 
 # Ends the process, with no chance to clean up, at the n-th time that it replaces or removes a file.

@@ -48,6 +48,7 @@ def test_what_is_copied_is_there_and_is_not_ignored() -> None:
     assert "*" in (ROOT / ".dockerignore").read_text().splitlines()
     assert copied == {line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line[:1] == "!"}
     assert all((ROOT / name).exists() for name in copied)
+    assert "generator" not in copied
 
 
 def test_the_image_runs_what_signals_reach_as_nobody_in_particular() -> None:

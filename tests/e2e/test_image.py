@@ -78,6 +78,17 @@ async def test_the_server_writes_nothing_outside_of_its_temporary_folder(address
         serve_unprivileged(srv, temporary, address, sys.executable, "-m", "app.cli", "serve")
 
 
+def test_cli_works_without_the_generator(tmp_path: Path) -> None:
+    shutil.copytree(ROOT / "app", tmp_path / "app", ignore=shutil.ignore_patterns("__pycache__"))
+    env = processes.environment(PYTHONPATH=str(tmp_path))
+    there = processes.command("app", "--help", folder=tmp_path, env=env)
+    assert there.returncode == 0, there.stderr
+    assert "migrate" in there.stdout
+    assert "drop-field" not in there.stdout
+    gone = processes.command("app", "add", "Todo", "title:text", folder=tmp_path, env=env)
+    assert (gone.returncode, gone.stderr.startswith("No such command 'add'")) == (2, True)
+
+
 @pytest.mark.skipif(not dockerfile.uv(), reason="uv is not installed")
 async def test_the_dockerfiles_steps_build_what_serves(address: str) -> None:
     with scratch() as folder:
@@ -86,4 +97,5 @@ async def test_the_dockerfiles_steps_build_what_serves(address: str) -> None:
             path.mkdir()
         dockerfile.replay(srv)
         assert not list((srv / ".venv").rglob("*.c"))
+        assert not (srv / "generator").exists()
         serve_unprivileged(srv, temporary, address, str(srv / ".venv" / "bin" / "app"), "serve")

@@ -9,7 +9,7 @@ import pytest
 from tests import processes
 from tests.clones import Clone
 
-# Where a project could first add entities with one command.
+# Where the generator stood when projects could first add entities with one command; it has moved since.
 GENERATOR = "app/cli/generator/templates/models.py.jinja"
 AUTHOR = ("-c", "user.name=Test", "-c", "user.email=test@example.com", "-c", "commit.gpgsign=false")
 

@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from app.cli.generator import names
-from app.cli.generator.entity import Options, parse_entity
-from app.cli.generator.history import History
-from app.cli.generator.migrations import create_table
-from app.cli.generator.project import Project
-from app.cli.generator.render import files
 from app.cli.report import Fault
+from generator import names
+from generator.entity import Options, parse_entity
+from generator.history import History
+from generator.migrations import create_table
+from generator.project import Project
+from generator.render import files
 from tests.processes import ROOT
 from tests.random_entities import draw
 
@@ -72,7 +72,8 @@ def test_no_folder_takes_the_place_of_a_module_of_the_app() -> None:
 
 
 def test_every_code_of_a_fault_is_told_to_agents() -> None:
-    sources = [path.read_text() for path in (ROOT / "app" / "cli").rglob("*.py")]
+    folders = (ROOT / "app" / "cli", ROOT / "generator")
+    sources = [path.read_text() for folder in folders for path in folder.rglob("*.py")]
     codes = {code for source in sources for code in re.findall(r'Fault\(\s*"(\w+)"', source)}
     told = set(re.findall(r"`(\w+)`", (ROOT / "AGENTS.md").read_text()))
     assert codes - told == set()

@@ -11,7 +11,7 @@ from app.core.migrations import ROOT
 # What the pages show how to add.
 EXAMPLES = ("app/todos", "tests/integration/test_todos")
 LINK = re.compile(r"\]\((?!\w+:)([^)#]+)(?:#[^)]*)?\)")  # not https:, not one within the page
-PATH = re.compile(r"`((?:app|tests|alembic|deploy|docs|benchmarks)/[\w./]+)`")
+PATH = re.compile(r"`((?:app|generator|tests|alembic|deploy|docs|benchmarks)/[\w./]+)`")
 SETTING = re.compile(r"^#? ?([A-Z][A-Z0-9_]*)=", re.MULTILINE)
 
 

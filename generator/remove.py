@@ -4,18 +4,17 @@ import ast
 from collections.abc import Sequence
 from pathlib import Path
 
-from app.cli.generator import registries
-from app.cli.generator.entity import Entity
-from app.cli.generator.history import History, Revision
-from app.cli.generator.known import ask_database
-from app.cli.generator.migrations import create_table, drop_table
-from app.cli.generator.outcome import finish
-from app.cli.generator.project import Project
-from app.cli.generator.render import files
-from app.cli.generator.taken import parse
-from app.cli.generator.tree import Change, changing
 from app.cli.report import Fault
 from app.core.migrations import ROOT
+from generator import registries
+from generator.entity import Entity
+from generator.history import History, Revision
+from generator.known import ask_database
+from generator.migrations import create_table, drop_table
+from generator.outcome import finish
+from generator.project import Project, parse
+from generator.render import files
+from generator.tree import Change, changing
 
 
 def run(name: str, *, force: bool, keep_history: bool, dry_run: bool, as_json: bool) -> None:

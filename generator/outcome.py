@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
-from app.cli.generator.tree import Change
 from app.cli.report import say
+from generator.tree import Change
 
 
 def finish(

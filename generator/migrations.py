@@ -5,10 +5,10 @@ import uuid
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from app.cli.generator.columns import Column, columns_of
-from app.cli.generator.entity import Entity
-from app.cli.generator.history import FOLDER, History, written
-from app.cli.generator.render import formatted, with_imports
+from generator.columns import Column, columns_of
+from generator.entity import Entity
+from generator.history import FOLDER, History, written
+from generator.render import formatted, with_imports
 
 _TYPES = {name: f"from app.core.columns import {name}" for name in ("ExactDecimal", "LongText", "UTCDateTime")}
 _IMPORTS = {

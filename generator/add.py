@@ -2,18 +2,18 @@
 
 from collections.abc import Sequence
 
-from app.cli.generator import names, registries
-from app.cli.generator.columns import columns_of
-from app.cli.generator.entity import Entity, Options, parse_entity
-from app.cli.generator.history import History
-from app.cli.generator.known import ask_database
-from app.cli.generator.migrations import create_table, index_name
-from app.cli.generator.outcome import finish
-from app.cli.generator.project import Project
-from app.cli.generator.render import files
-from app.cli.generator.tree import Change, changing
 from app.cli.report import Fault
 from app.core.migrations import ROOT
+from generator import names, registries
+from generator.columns import columns_of
+from generator.entity import Entity, Options, parse_entity
+from generator.history import History
+from generator.known import ask_database
+from generator.migrations import create_table, index_name
+from generator.outcome import finish
+from generator.project import Project
+from generator.render import files
+from generator.tree import Change, changing
 
 
 def run(name: str, texts: Sequence[str], options: Options, *, dry_run: bool, as_json: bool) -> None:

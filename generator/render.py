@@ -8,10 +8,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from app.cli.generator import names
-from app.cli.generator.columns import Column, columns_of
-from app.cli.generator.entity import Entity
 from app.cli.report import Fault
+from generator import names
+from generator.columns import Column, columns_of
+from generator.entity import Entity
 
 TEMPLATES = Path(__file__).parent / "templates"
 MODULES = ("__init__", "models", "schemas", "dependencies", "router")
@@ -69,7 +69,7 @@ def with_imports(body: str, imports: dict[str, str]) -> str:
 
 
 def _imports(entity: Entity) -> dict[str, str]:
-    own = f"app.{entity.folder}"
+    own, parent = f"app.{entity.folder}", entity.parent
     classes = [f"{entity.name}{kind}" for kind in ("Create", "Query", "Response", "Update")]
     others = {target.name: target for _, target in entity.references if target.name != entity.name}
     return (
@@ -78,12 +78,8 @@ def _imports(entity: Entity) -> dict[str, str]:
         | {entity.name: f"from {own}.models import {entity.name}"}
         | {name: f"from {own}.schemas import {name}" for name in classes}
         | {name: f"from {own}.dependencies import {name}" for name in (entity.row_alias, entity.locked_alias)}
-        | (_parent_imports(entity.parent) if entity.parent else {})
+        | ({parent.row_alias: f"from app.{parent.folder}.dependencies import {parent.row_alias}"} if parent else {})
     )
-
-
-def _parent_imports(parent: Entity) -> dict[str, str]:
-    return {parent.row_alias: f"from app.{parent.folder}.dependencies import {parent.row_alias}"}
 
 
 def _context(e: Entity) -> dict[str, Any]:
@@ -177,9 +173,7 @@ def _templates() -> Any:
     try:
         import jinja2
     except ModuleNotFoundError:
-        raise Fault(
-            "missing_tool", "jinja2 is not installed. Right: make setup, or pip install jinja2 ruff", exit_code=1
-        ) from None
+        raise _missing("jinja2") from None
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES),
         trim_blocks=True,

@@ -1,12 +1,18 @@
-"""Numbers and booleans."""
+"""The kinds of fields: how each is stored, sent and answered, in the words of the code that is generated.
+
+Numbers, booleans, dates and times are here; text_kinds.py has what is written as text.
+"""
 
 import math
 import re
+from collections.abc import Callable
+from datetime import UTC, date, datetime
 from decimal import Decimal, InvalidOperation
 
-from app.cli.generator.kinds.shape import BadKind, Default, Shape, bounds, quoted, takes_nothing
 from app.core.columns import ExactDecimal
 from app.core.database import MAX_BIG_INTEGER, MAX_INTEGER
+from generator import text_kinds
+from generator.shape import BadKind, Default, Shape, bounds, quoted, takes_nothing
 
 INT32 = (-MAX_INTEGER - 1, MAX_INTEGER)
 INT64 = (-MAX_BIG_INTEGER - 1, MAX_BIG_INTEGER)
@@ -118,3 +124,70 @@ def bool_kind(argument: str) -> Shape:
         samples=("True", "False"),
         bad=('"true"', "0.0", "1"),
     )
+
+
+def date_kind(argument: str) -> Shape:
+    takes_nothing("date", argument)
+
+    def default(text: str) -> Default:
+        try:
+            day = date.fromisoformat(text)
+        except ValueError:
+            raise BadKind("a day, like 2026-01-31") from None
+        source = f"date({day.year}, {day.month}, {day.day})"
+        return Default(source, source, quoted(day.isoformat()))
+
+    return Shape(
+        python="date",
+        migration="sa.Date()",
+        default=default,
+        filters=True,
+        samples=('"2026-01-02"', '"2026-01-03"'),
+        bad=('"2026-13-01"',),
+    )
+
+
+def datetime_kind(argument: str) -> Shape:
+    takes_nothing("datetime", argument)
+
+    def default(text: str) -> Default:
+        try:
+            moment = datetime.fromisoformat(text).astimezone(UTC) if re.search(r"(Z|[+-]\d\d:\d\d)$", text) else None
+        except (ValueError, OverflowError):
+            moment = None
+        if moment is None:
+            raise BadKind("a moment with its zone, like 2026-01-31T12:00:00Z")
+        parts = (moment.year, moment.month, moment.day, moment.hour, moment.minute, moment.second, moment.microsecond)
+        source = f"datetime({', '.join(map(str, parts))}, tzinfo=UTC)"
+        return Default(source, source, quoted(f"{moment:%Y-%m-%d %H:%M:%S.%f}"))
+
+    return Shape(
+        python="datetime",
+        migration="UTCDateTime()",
+        request="UtcDatetime",
+        default=default,
+        samples=('"2026-01-02T03:04:05Z"', '"2026-01-02T03:04:06Z"'),
+        bad=('"2026-01-02T03:04:05"', '"soon"'),
+    )
+
+
+KINDS: dict[str, Callable[[str], Shape]] = {
+    "str": text_kinds.str_kind,
+    "text": text_kinds.text_kind,
+    "int": int_kind,
+    "bigint": bigint_kind,
+    "float": float_kind,
+    "decimal": decimal_kind,
+    "bool": bool_kind,
+    "date": date_kind,
+    "datetime": datetime_kind,
+    "uuid": text_kinds.uuid_kind,
+    "enum": text_kinds.enum_kind,
+    "json": text_kinds.json_kind,
+    "email": text_kinds.email_kind,
+    "url": text_kinds.url_kind,
+}
+ACCEPTED = (
+    "str(200), str(0..200), text, int, int(1..5), bigint, float, decimal(10,2), bool, date, datetime, uuid, "
+    "enum(low,high), json, email, url, ref(Other)"
+)

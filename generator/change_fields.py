@@ -3,18 +3,18 @@
 import difflib
 from collections.abc import Sequence
 
-from app.cli.add import check_identifiers
-from app.cli.generator.columns import columns_of
-from app.cli.generator.entity import Entity, check_unique_names
-from app.cli.generator.fields import Field, parse_field
-from app.cli.generator.history import History
-from app.cli.generator.migrations import add_columns, drop_columns
-from app.cli.generator.outcome import finish
-from app.cli.generator.project import Project
-from app.cli.generator.render import files
-from app.cli.generator.tree import Change, changing
 from app.cli.report import Fault
 from app.core.migrations import ROOT
+from generator.add import check_identifiers
+from generator.columns import columns_of
+from generator.entity import Entity, check_unique_names
+from generator.fields import Field, parse_field
+from generator.history import History
+from generator.migrations import add_columns, drop_columns
+from generator.outcome import finish
+from generator.project import Project
+from generator.render import files
+from generator.tree import Change, changing
 
 
 def add_field(name: str, texts: Sequence[str], *, dry_run: bool, as_json: bool) -> None:

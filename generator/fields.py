@@ -4,10 +4,10 @@ import re
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-from app.cli.generator import names
-from app.cli.generator.kinds import ACCEPTED, KINDS
-from app.cli.generator.kinds.shape import BadKind, Default, Shape
 from app.cli.report import Fault
+from generator import names
+from generator.kinds import ACCEPTED, KINDS
+from generator.shape import BadKind, Default, Shape
 
 _FIELD = re.compile(
     r"(?P<name>[^:]*):(?P<kind>\w*)(\((?P<argument>.*?)\))?(?P<marks>[?!^]*)(=(?P<default>.*))?", re.DOTALL

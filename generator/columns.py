@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass
 
-from app.cli.generator import names
-from app.cli.generator.entity import Entity
-from app.cli.generator.fields import Field
-from app.cli.generator.kinds.shape import Shape, no_default
+from generator import names
+from generator.entity import Entity
+from generator.fields import Field
+from generator.shape import Shape, no_default
 
 # What a schemas module imports or defines: a type of a field's own has another name.
 _SCHEMA_NAMES = {

@@ -3,9 +3,9 @@
 import ast
 import re
 
-from app.cli.generator.entity import Entity
-from app.cli.generator.tree import Change
 from app.cli.report import Fault
+from generator.entity import Entity
+from generator.tree import Change
 
 ADMIN = "app/admin.py"
 API = "app/api.py"

@@ -3,8 +3,8 @@
 import re
 from uuid import UUID
 
-from app.cli.generator.kinds.shape import BadKind, Default, Shape, bounds, literal, quoted, takes_nothing
 from app.core.schemas import MAX_URL_LENGTH
+from generator.shape import BadKind, Default, Shape, bounds, literal, quoted, takes_nothing
 
 MAX_LENGTH = 10_000  # of a str(n): MySQL's rows end at 65,535 bytes, of which a character takes four
 MAX_INDEXED_LENGTH = 500  # PostgreSQL's index rows end at 2,704 bytes, MySQL's at 3,072

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-from app.cli.generator import names
-from app.cli.generator.fields import Field, parse_field
-from app.cli.generator.kinds.shape import Shape, no_default
 from app.cli.report import Fault
+from generator import names
+from generator.fields import Field, parse_field
+from generator.shape import Shape, no_default
 
 
 @dataclass(frozen=True)
