@@ -21,12 +21,15 @@ def statements(app: FastAPI) -> Generator[list[str]]:
         if _listening.get() is seen:
             seen.append(statement)
 
+    reader = app.state.database.read
+    fast, reader.fast = reader.fast, None  # events of SQLAlchemy see no fast reads
     for engine in engines:
         event.listen(engine, "before_cursor_execute", note)
     token = _listening.set(seen)
     try:
         yield seen
     finally:
+        reader.fast = fast
         _listening.reset(token)
         for engine in engines:
             event.remove(engine, "before_cursor_execute", note)

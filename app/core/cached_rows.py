@@ -16,7 +16,7 @@ from sqlalchemy.sql.visitors import iterate
 from app.core.cache import Cache
 from app.core.cache_groups import groups_of
 from app.core.database import Reader
-from app.core.db.reads import AnySelect, Reads, Row
+from app.core.db.reads import AnySelect, Row
 from app.core.page_statements import SCOPE, Listed, ViewScope
 from app.core.policy import Caller
 
@@ -24,8 +24,8 @@ from app.core.policy import Caller
 class CachingReader(Reader):
     """A process's reader of the primary, with the cache for entities that have `cached_for`."""
 
-    def __init__(self, reads: Reads, cache: Cache) -> None:
-        super().__init__(reads)
+    def __init__(self, reader: Reader, cache: Cache) -> None:
+        super().__init__(reader.engine, reader.fast)
         self.cache = cache
 
 

@@ -7,20 +7,23 @@ import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
-from typing import Annotated, Any, cast
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 from fastapi import Depends, Request
 from sqlalchemy import CursorResult, Delete, MetaData, Update, func, select
 from sqlalchemy.exc import DBAPIError, MultipleResultsFound
-from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 from sqlalchemy.orm import DeclarativeBase
 
 from app.core.changes import Change, watched
 from app.core.columns import UTCDateTime
 from app.core.config import Settings
 from app.core.database_errors import is_lost
-from app.core.db.reads import AnySelect, Reads, Row
-from app.core.engines import make_engine, make_reads
+from app.core.db.reads import AnySelect, Row
+from app.core.engines import make_engine, make_fast_reads
+
+if TYPE_CHECKING:
+    from app.core.db.fast_reads import FastReads
 
 # The largest value of an INTEGER column on PostgreSQL and MySQL; no row has a larger id.
 MAX_INTEGER = 2**31 - 1
@@ -59,8 +62,10 @@ class Reader:
     takes what differs between requests as `values`, by the names of its `bindparam`s: it is compiled once.
     """
 
-    def __init__(self, reads: Reads) -> None:
-        self.reads = reads
+    def __init__(self, engine: AsyncEngine, fast: "FastReads | None" = None) -> None:
+        self.engine = engine
+        self.fast = fast
+        """Runs statements that are built once, on PostgreSQL; None: SQLAlchemy runs all of them."""
 
     @property
     def primary(self) -> "Reader":
@@ -70,11 +75,25 @@ class Reader:
     async def all(self, statement: AnySelect, /, **values: Any) -> list[Row]:
         """A read whose connection is lost half-way is repeated, once."""
         try:
-            return await self.reads.rows(statement, values)
+            return await self.once(statement, values)
         except DBAPIError as error:
             if not is_lost(error):
                 raise
-        return await self.reads.rows(statement, values)
+        return await self.once(statement, values)
+
+    async def once(self, statement: AnySelect, values: dict[str, Any]) -> list[Row]:
+        """A read that is not repeated when its connection is lost."""
+        if values and self.fast is not None and (rows := await self.fast.rows(statement, values)) is not None:
+            return rows
+        async with self.engine.connect() as connection:
+            result = await connection.execute(statement, values or None)
+            names = tuple(result.keys())
+            return [Row(**dict(zip(names, row, strict=True))) for row in result]
+
+    async def close(self) -> None:
+        if self.fast is not None:
+            await self.fast.close()
+        await self.engine.dispose()
 
     async def one(self, statement: AnySelect, /, **values: Any) -> Row | None:
         """The only row, or None. Raises MultipleResultsFound where there are more."""
@@ -101,7 +120,7 @@ class Database:
     def __init__(self, settings: Settings) -> None:
         self.engine = make_engine(settings)
         self.read_engine = make_engine(settings, read_only=True)
-        self.read = Reader(make_reads(self.read_engine, settings))
+        self.read = Reader(self.read_engine, make_fast_reads(self.read_engine, settings))
         self.jobs_committed = asyncio.Event()  # wakes the runner of this process's jobs
         wake: dict[str, Any] = {"jobs_committed": lambda _session: self.jobs_committed.set()}
         self.sessions = async_sessionmaker(
@@ -122,7 +141,7 @@ class Database:
             await subscriber(changes)
 
     async def close(self) -> None:
-        for closing in (self.read.reads.close(), self.engine.dispose()):
+        for closing in (self.read.close(), self.engine.dispose()):
             await close_in_time(closing)
 
 

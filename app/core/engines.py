@@ -1,7 +1,7 @@
 """Engines: how a process connects to a database of each kind, how many connections it keeps, and how long it waits."""
 
 from socket import gaierror
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import event
 from sqlalchemy.exc import DisconnectionError
@@ -9,8 +9,10 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from app.core.config import Settings, SettingsError
 from app.core.database_url import is_behind_pgbouncer
-from app.core.db.reads import Reads
 from app.core.pgbouncer import driver_options
+
+if TYPE_CHECKING:
+    from app.core.db.fast_reads import FastReads
 
 SQLITE_BUSY_TIMEOUT_MS = 30_000
 CONNECT_TIMEOUT_S = 5
@@ -72,15 +74,15 @@ def _size(settings: Settings, *, read_only: bool) -> int:
     return max(1, settings.pool_size // FAST_READS_SHARE) if shares_with_fast_reads else settings.pool_size
 
 
-def make_reads(engine: AsyncEngine, settings: Settings) -> Reads:
-    """Fast reads share the connections of DB_POOL_SIZE with the engine, which has a third of them (`make_engine`)."""
+def make_fast_reads(engine: AsyncEngine, settings: Settings) -> "FastReads | None":
+    """They share the connections of DB_POOL_SIZE with the engine, which has a third of them (`_size`)."""
     if not has_fast_reads(settings):
-        return Reads(engine)
+        return None
     from app.core.db.fast_reads import FastReads
 
     _, options = engine.dialect.create_connect_args(engine.url)
     size = max(1, settings.pool_size - settings.pool_size // FAST_READS_SHARE)
-    return FastReads(engine, {**options, **_connect_args(settings, read_only=True)}, size, POOL_TIMEOUT_S)
+    return FastReads(engine.dialect, {**options, **_connect_args(settings, read_only=True)}, size, POOL_TIMEOUT_S)
 
 
 def has_fast_reads(settings: Settings) -> bool:
@@ -171,13 +173,13 @@ def _prepare_sqlite(engine: AsyncEngine, *, read_only: bool) -> None:
             cursor.execute("PRAGMA query_only=ON")
         cursor.close()
 
-    @event.listens_for(engine.sync_engine, "checkin")
-    def checkin(_connection: Any, record: Any) -> None:
-        # After a COMMIT that failed, SQLite's transaction is still open, and its lock would be held for good.
-        if record.driver_connection is not None and record.driver_connection.in_transaction:
-            record.dbapi_connection.rollback()
-
     if not read_only:
+
+        @event.listens_for(engine.sync_engine, "checkin")
+        def checkin(_connection: Any, record: Any) -> None:
+            # After a COMMIT that failed, SQLite's transaction is still open, and its lock would be held for good.
+            if record.driver_connection is not None and record.driver_connection.in_transaction:
+                record.dbapi_connection.rollback()
 
         @event.listens_for(engine.sync_engine, "begin")
         def begin(connection: Any) -> None:

@@ -16,8 +16,9 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.core.config import Settings
+from app.core.database import Reader
 from app.core.database_errors import describe
-from app.core.engines import make_engine, make_reads
+from app.core.engines import make_engine, make_fast_reads
 from app.core.positions import SHOWN, WRITTEN, Position, parse, reached
 
 logger = logging.getLogger("app.replicas")
@@ -35,7 +36,7 @@ class Replica:
         own = settings.model_copy(update={"database_url": address})
         self.name = f"{own.url.host}:{own.url.port or ''}".rstrip(":")
         self.engine = make_engine(own, read_only=True)
-        self.reads = make_reads(self.engine, own)
+        self.reader = Reader(self.engine, make_fast_reads(self.engine, own))
         self.watched = _watched(own)
         self.shown: Position | None = None  # None: it is no replica, or does not answer
         self.seen_at = 0.0
@@ -105,7 +106,7 @@ class Watch:
     async def close(self) -> None:
         await self._primary.dispose()
         for replica in self.replicas:
-            await replica.engine.dispose()
+            await replica.reader.close()
             await replica.watched.dispose()
 
     async def _watch_primary(self) -> None:

@@ -64,7 +64,7 @@ class ReplicaReader(Reader):
     """The reads of one request: on a replica that shows what its user has written, on the primary when none does."""
 
     def __init__(self, primary: Reader, replicas: Replicas, request: Request) -> None:
-        super().__init__(primary.reads)
+        super().__init__(primary.engine, primary.fast)
         self._primary = primary
         self._replicas = replicas
         self._request = request
@@ -81,7 +81,7 @@ class ReplicaReader(Reader):
         if self._replica is not None:
             try:
                 async with self._replica.reading():
-                    return await self._replica.reads.rows(statement, values)
+                    return await self._replica.reader.once(statement, values)
             except PoolTimeoutError:
                 self._replica = None  # it has no free connection
             except (DBAPIError, OSError) as error:  # OSError: it cannot be connected to

@@ -42,7 +42,8 @@ class Services:
     def pools(self) -> Pools:
         pools = {name: engine.pool for name, engine in self.engines.items()}
         sizes = {name: (pool.checkedout(), pool.size()) for name, pool in pools.items() if isinstance(pool, QueuePool)}
-        return sizes | self.database.read.reads.pools
+        fast = self.database.read.fast
+        return sizes if fast is None else sizes | {"fast-reads": fast.in_use}
 
     async def close(self) -> None:
         """In bounded time: a server may not answer."""
@@ -61,7 +62,7 @@ def build(settings: Settings) -> Services:
     database = Database(settings)
     cache = Cache(settings, redis)
     cache.count_lookup = metrics.looked_up
-    database.read = CachingReader(database.read.reads, cache)
+    database.read = CachingReader(database.read, cache)
     identities = IdentityCache(settings.identity_cache_seconds)
     for subscriber in (identities.on_change, cache.on_change):
         database.subscribe(subscriber)

@@ -13,9 +13,8 @@ import asyncpg
 from sqlalchemy.engine import Dialect
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
-from sqlalchemy.ext.asyncio import AsyncEngine
 
-from app.core.db.reads import AnySelect, Reads, Row
+from app.core.db.reads import AnySelect, Row
 
 Convert = Callable[[Any], Any] | None
 
@@ -59,52 +58,51 @@ class CompiledQuery:
         return rows
 
 
-class FastReads(Reads):
-    def __init__(self, engine: AsyncEngine, options: dict[str, Any], size: int, timeout_s: float) -> None:
+class FastReads:
+    def __init__(self, dialect: Dialect, options: dict[str, Any], size: int, timeout_s: float) -> None:
         """`options` are asyncpg.connect()'s; a read waits at most `timeout_s` for one of `size` connections."""
-        super().__init__(engine)
+        self._dialect = dialect
         self._options = options
         self._size = size
         self._timeout_s = timeout_s
         self._pool: asyncpg.Pool | None = None
         self._queries: WeakKeyDictionary[AnySelect, CompiledQuery] = WeakKeyDictionary()
 
-    async def rows(self, statement: AnySelect, values: Mapping[str, Any]) -> list[Row]:
-        if not values:
-            return await super().rows(statement, values)
+    async def rows(self, statement: AnySelect, values: Mapping[str, Any]) -> list[Row] | None:
+        """None where SQLAlchemy has to run the statement: to expand an IN, or to raise what is wrong with a value.
+
+        Raises:
+            DBAPIError: as SQLAlchemy does.
+            PoolTimeoutError: no connection is free, or the server does not answer.
+        """
         query = self._queries.get(statement)
         if query is None:
-            query = self._queries[statement] = CompiledQuery(statement, self.engine.dialect)
+            query = self._queries[statement] = CompiledQuery(statement, self._dialect)
         if not query.is_fixed:
-            return await super().rows(statement, values)
+            return None
         try:
             parameters = query.parameters(values)
-        except Exception:  # noqa: BLE001 - a value is missing or of another type: SQLAlchemy's error says which
-            return await super().rows(statement, values)
-        return query.rows(await self._fetch(query.sql, parameters))
-
-    async def _fetch(self, sql: str, parameters: list[Any]) -> list[asyncpg.Record]:
-        """Raises DBAPIError, as SQLAlchemy does, and PoolTimeoutError: no connection is free, or no answer comes."""
+        except Exception:  # noqa: BLE001 - a value is missing, or not of its type
+            return None
         if self._pool is None:
             self._pool = await asyncpg.create_pool(min_size=0, max_size=self._size, reset=_keep, **self._options)
         try:
             async with self._pool.acquire(timeout=self._timeout_s) as connection:
-                return await connection.fetch(sql, *parameters)
+                return query.rows(await connection.fetch(query.sql, *parameters))
         except TimeoutError as error:
             raise PoolTimeoutError(f"no connection within {self._timeout_s} s, or no answer") from error
         except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
-            raise _wrapped(sql, error) from error
+            raise _wrapped(query.sql, error) from error
 
     @property
-    def pools(self) -> dict[str, tuple[int, int]]:
-        size, idle = (self._pool.get_size(), self._pool.get_idle_size()) if self._pool else (0, 0)
-        return {"fast-reads": (size - idle, self._size)}
+    def in_use(self) -> tuple[int, int]:
+        """Connections in use, and how many there may be."""
+        return (self._pool.get_size() - self._pool.get_idle_size() if self._pool else 0), self._size
 
     async def close(self) -> None:
         if self._pool is not None:
             self._pool, pool = None, self._pool
             await pool.close()
-        await super().close()
 
 
 async def _keep(_connection: asyncpg.Connection) -> None:
