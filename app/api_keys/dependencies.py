@@ -11,8 +11,8 @@ from app.auth.dependencies import CurrentUser, Identity, SessionUser
 from app.auth.models import AuthSession, User
 from app.core.database import DbSession, PrimaryReadSession, Row
 from app.core.errors import Conflict, Unauthorized
-from app.core.etag import IfMatch
 from app.core.ownership import lock_row, read_row
+from app.core.routing import IfMatch
 
 MAX_KEYS = 50
 

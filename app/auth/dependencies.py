@@ -6,7 +6,7 @@ scope goes; what changes the account itself takes a `SessionUser`.
 
 import hmac
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -78,14 +78,14 @@ class SignedIn(SecurityBase):
         if token is None:
             raise Unauthorized
         identities: IdentityCache = request.app.state.identities
-        identity = identities.find(token, utcnow()) or await _look_up(request, token, identities)
+        identity = identities.find(token, datetime.now(UTC)) or await _look_up(request, token, identities)
         if identity.key_id is not None:
             request.app.state.key_uses.note(identity.key_id)
         request.state.user_id = identity.id
         if identity.key_scope not in (None, WRITE) and request.method not in READING:
             raise Forbidden("Not authorized: the key may only read")
         await enforce(request, "user", request.app.state.settings.rate_limit_user, str(identity.id))
-        if self._verified:
+        if self._verified and identity.email_verified_at is None:
             require_verified(request, identity)
         return identity
 

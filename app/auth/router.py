@@ -34,13 +34,12 @@ from app.core import audit
 from app.core.config import AppSettings
 from app.core.database import DbSession, PrimaryReadSession, Row, utcnow
 from app.core.errors import Conflict, Forbidden, Unauthorized, documented
-from app.core.etag import IfMatch
 from app.core.hashing import Hasher
 from app.core.jobs import enqueue
 from app.core.ownership import lock_row
 from app.core.pagination import Page
 from app.core.policy import public
-from app.core.routing import Router
+from app.core.routing import IfMatch, Router
 from app.core.schemas import normalize_email
 
 router = Router(prefix="/auth", tags=["auth"])

@@ -15,7 +15,8 @@ from app.core.client import client_network
 from app.core.config import Settings
 from app.core.counters import Counters
 from app.core.errors import TooManyRequests
-from app.core.quota import Spent, key, parse_limits, spend
+from app.core.limit_syntax import parse_limits
+from app.core.rate_limit import KEY, Spent, spend
 
 ACCOUNT, ADDRESS = "login-account", "login-address"
 MAIL, MAILS = "mail-address", "5/hour"  # that anybody may ask for, to one mailbox
@@ -50,11 +51,11 @@ async def forgive(request: Request, email: str, *, by_address: bool = True) -> N
     if not settings.rate_limit_enabled:
         return
     for limit in parse_limits(settings.login_limit_account):
-        await counters.clear(key(ACCOUNT, limit, _name(email)))
+        await counters.clear(KEY.format(name=ACCOUNT, caller=_name(email), limit=limit))
     if by_address:
         network = await client_network(request)
         for limit in parse_limits(settings.login_limit_address):
-            await counters.take_back(key(ADDRESS, limit, network), limit.window_s)
+            await counters.take_back(KEY.format(name=ADDRESS, caller=network, limit=limit), limit.window_s)
 
 
 async def may_be_mailed(request: Request, email: str) -> bool:

@@ -20,7 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.core.cache_groups import Owned, everybodys, groups_of, groups_to_renew
 from app.core.cache_loads import Loads, Wanted
 from app.core.cache_stores import MemoryStore, RedisStore, Store
-from app.core.changes import Change, note
+from app.core.changes import Change, Kind, note
 from app.core.config import Settings
 from app.core.policy import Caller
 from app.core.redis import AWAY_S, RedisAway, RedisLink
@@ -87,10 +87,11 @@ class Cache:
             return value
         return await self._loads.once(store, Wanted(whole, tuple(groups), versions, ttl_s), load)
 
+    def concerns(self, kind: Kind, table: str | None) -> bool:
+        return self._store is not None and bool(groups_to_renew([Change(kind, table, None)]))
+
     async def on_change(self, changes: set[Change]) -> None:
         """Invalidate what the changes touch: called after a commit and before its response."""
-        if self._store is None:
-            return
         for group in groups_to_renew(changes):
             self._pending[group] = object()
         if len(self._pending) > MAX_PENDING:  # Redis is away for long

@@ -99,3 +99,8 @@ class ExactDecimal(TypeDecorator[Decimal]):
         if value is None or dialect.name != "sqlite":
             return value
         return Decimal(repr(value)).quantize(Decimal(1).scaleb(-self.scale))
+
+
+def same_as_created(context: Any) -> datetime:
+    """The default of `updated_at` in a new row."""
+    return context.get_current_parameters()["created_at"]

@@ -10,7 +10,7 @@ from pydantic import AfterValidator, BeforeValidator, SecretStr
 from pydantic_settings import NoDecode
 
 from app.core.database_url import async_url
-from app.core.quota import parse_limits
+from app.core.limit_syntax import parse_limits
 from app.core.service_url import is_sender, require_address, require_base
 
 _ORIGIN = re.compile(r"\*|[a-z][a-z0-9+.-]*://[a-z0-9_.:\[\]-]+")

@@ -15,7 +15,7 @@ from sqlalchemy.exc import DBAPIError, MultipleResultsFound
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 from sqlalchemy.orm import DeclarativeBase
 
-from app.core.changes import Change, watched
+from app.core.changes import Change, Kind, watched
 from app.core.columns import UTCDateTime
 from app.core.config import Settings
 from app.core.database_errors import is_lost
@@ -110,6 +110,7 @@ class Reader:
 
 
 Subscriber = Callable[[set[Change]], Awaitable[None]]
+Concerns = Callable[[Kind, str | None], bool]
 Committed = Callable[[int | None], Awaitable[None]]
 ReadersOf = Callable[[Request], Reader]
 
@@ -126,19 +127,30 @@ class Database:
         self.sessions = async_sessionmaker(
             self.engine, expire_on_commit=False, info=wake, sync_session_class=watched(self._publish)
         )
-        self._subscribers: list[Subscriber] = []
+        self._subscribers: list[tuple[Subscriber, Concerns]] = []
+        self._concerned: dict[tuple[Kind, str | None], list[Subscriber]] = {}
         self.committed: Committed | None = None
         """Called with the user of a request after its transaction committed, and before its response."""
         self.reader_of: ReadersOf | None = None
         """Chooses the Reader of a request; without one it is `read`."""
 
-    def subscribe(self, subscriber: Subscriber) -> None:
-        """Call it with the changes of each transaction, after the commit and before the response. It must not raise."""
-        self._subscribers.append(subscriber)
+    def subscribe(self, subscriber: Subscriber, concerns: Concerns) -> None:
+        """Call it with the changes of a transaction, after the commit and before the response. It must not raise.
+
+        `concerns` is asked once for each kind of change to each table.
+        """
+        self._subscribers.append((subscriber, concerns))
 
     async def _publish(self, changes: set[Change]) -> None:
-        for subscriber in self._subscribers:
-            await subscriber(changes)
+        told: dict[Subscriber, set[Change]] = {}
+        for change in changes:
+            kind = change.kind, change.table
+            if kind not in self._concerned:
+                self._concerned[kind] = [one for one, concerns in self._subscribers if concerns(*kind)]
+            for subscriber in self._concerned[kind]:
+                told.setdefault(subscriber, set()).add(change)
+        for subscriber, its_changes in told.items():
+            await subscriber(its_changes)
 
     async def close(self) -> None:
         for closing in (self.read.close(), self.engine.dispose()):

@@ -10,7 +10,7 @@ from hashlib import sha256
 from typing import Any, NamedTuple
 
 from app.core.bounded import make_room
-from app.core.changes import Change
+from app.core.changes import Change, Kind
 
 MAX_REMEMBERED = 10_000  # about 10 MB; then the oldest go
 TABLES = {"users", "auth_sessions", "api_keys", None}
@@ -30,7 +30,7 @@ class IdentityCache:
 
     def find(self, token: str, now: datetime) -> Any | None:
         """Whoever the token was found to be of, a moment ago."""
-        entry = self._entries.get(_hash(token))
+        entry = self._entries.get(sha256(token.encode()).digest())  # a dump of the memory shows no token
         if entry is None or time.monotonic() >= entry.until:
             return None
         return None if entry.expires_at is not None and now >= entry.expires_at else entry.identity
@@ -42,17 +42,19 @@ class IdentityCache:
     def keep(self, token: str, lookup: "Lookup", identity: Any, expires_at: datetime | None) -> None:
         if lookup.generation != self._generation or not self._seconds:
             return  # something was changed meanwhile
-        key = _hash(token)
+        key = sha256(token.encode()).digest()
         self._entries.pop(key, None)
         make_room(self._entries, MAX_REMEMBERED)
         self._entries[key] = _Entry(identity, lookup.until, expires_at)
 
+    @staticmethod
+    def concerns(kind: Kind, table: str | None) -> bool:
+        return table in TABLES and kind != "insert"
+
     async def on_change(self, changes: set[Change]) -> None:
         """Invalidate the identities of the changed accounts. A new session invalidates none: else a flood of sign-ins
         would send every request to the database."""
-        owners = {change.owner for change in changes if change.table in TABLES and change.kind != "insert"}
-        if not owners:
-            return
+        owners = {change.owner for change in changes}
         self._generation += 1
         if None in owners:
             self._entries.clear()
@@ -71,8 +73,3 @@ class Lookup(NamedTuple):
 
     def keep(self, token: str, identity: Any, expires_at: datetime | None) -> None:
         self.cache.keep(token, self, identity, expires_at)
-
-
-def _hash(token: str) -> bytes:
-    """A dump of the memory shows no token."""
-    return sha256(token.encode()).digest()

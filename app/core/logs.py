@@ -8,8 +8,12 @@ from contextvars import ContextVar
 from types import TracebackType
 from typing import Any
 
+from starlette.types import Scope
+
 from app.core.config import Settings
 from app.core.database_errors import describe
+
+UNKNOWN_ROUTE = "(none)"
 
 request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
 
@@ -28,6 +32,14 @@ QUIET = (
 _ours: list[logging.Handler] = []  # made for some settings; those that are made for others take their place
 
 STANDARD = {*vars(logging.makeLogRecord({})), "message", "asctime", "color_message"}
+
+
+def route_template(scope: Scope) -> str:
+    """`/api/v1/items/{item_id}`. FastAPI keeps it in a private place; a test holds it there."""
+    if template := scope.get("route_template"):
+        return template
+    context: Any = scope.get("fastapi", {}).get("effective_route_context")
+    return getattr(context or scope.get("route"), "path", UNKNOWN_ROUTE)
 
 
 class RequestId(logging.Filter):

@@ -7,11 +7,12 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager, suppress
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from starlette.types import Scope
 
 from app.core.database_errors import describe
+from app.core.logs import UNKNOWN_ROUTE
 
 if TYPE_CHECKING:
     from opentelemetry import metrics as otel
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger("app.metrics")
 
 SHARED_FOLDER = "PROMETHEUS_MULTIPROC_DIR"  # prometheus_client's: where several processes of one server count
-UNKNOWN_ROUTE = "(none)"
+METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS")
 NOTE_POOLS_S = 5.0
 
 Pools = dict[str, tuple[int, int]]  # connections in use, and how many there may be, by the pool's name
@@ -32,7 +33,7 @@ class RequestMetrics:
     """What a process counts of its requests; in SHARED_FOLDER, beside its server's other processes."""
 
     @cached_property
-    def _counted(self) -> "Instruments":
+    def counted(self) -> "Instruments":
         # Made with the first request's figures, after its answer: the import would be 2 % of a start.
         from app.core.instruments import Instruments
 
@@ -41,27 +42,26 @@ class RequestMetrics:
     # FastAPI's own of OpenTelemetry, where its metrics are sent.
     otel_durations: "otel.Histogram | None" = None
 
-    def observe(self, scope: Scope, status: int, seconds: float) -> None:
-        self._counted.durations.labels(_method(scope), route_template(scope), status).observe(seconds)
-        # It measures what it traces; the others are measured with it here, so that the figures are those of all.
+    def observe_untraced(self, scope: Scope, route: str, status: int, seconds: float) -> None:
+        """FastAPI measures what it traces; the other requests are measured here, so that the metrics are of all."""
         if self.otel_durations is not None and scope.get("fastapi.telemetry") is None:
-            self.otel_durations.record(seconds, _otel_attributes(scope, status))
+            self.otel_durations.record(seconds, _otel_attributes(scope, route, status))
 
     def refused(self, limit: str) -> None:
         """A limit's 429; by the limit, never by whom it was for."""
-        self._counted.refusals.labels(limit).inc()
+        self.counted.refusals.labels(limit).inc()
 
     def login_failed(self, step: Literal["password", "second_factor"]) -> None:
         """Not by the reason: it would tell whether an address has an account."""
-        self._counted.login_failures.labels(step).inc()
+        self.counted.login_failures.labels(step).inc()
 
     def looked_up(self, result: Literal["hit", "miss"]) -> None:
-        self._counted.cache_lookups.labels(result).inc()
+        self.counted.cache_lookups.labels(result).inc()
 
     def note_pools(self, pools: Pools) -> None:
         for name, (in_use, most) in pools.items():
-            self._counted.pool_in_use.labels(name).set(in_use)
-            self._counted.pool_max.labels(name).set(most)
+            self.counted.pool_in_use.labels(name).set(in_use)
+            self.counted.pool_max.labels(name).set(most)
 
     def exposition(self, found: "Collector") -> tuple[bytes, str]:
         """The text for Prometheus, and its content type; with what was found elsewhere than in the processes."""
@@ -73,7 +73,7 @@ class RequestMetrics:
             _forget_the_dead(Path(os.environ[SHARED_FOLDER]))
             MultiProcessCollector(counted)
         else:
-            counted = self._counted.registry
+            counted = self.counted.registry
         asked = CollectorRegistry()
         asked.register(found)
         return generate_latest(counted) + generate_latest(asked), CONTENT_TYPE_LATEST
@@ -117,30 +117,17 @@ def _is_alive(pid: int) -> bool:
     return False
 
 
-def route_template(scope: Scope) -> str:
-    """`/api/v1/items/{item_id}`. FastAPI keeps it in a private place; a test holds it there."""
-    if template := scope.get("route_template"):
-        return template
-    context: Any = scope.get("fastapi", {}).get("effective_route_context")
-    return getattr(context or scope.get("route"), "path", UNKNOWN_ROUTE)
-
-
-def _otel_attributes(scope: Scope, status: int) -> dict[str, str | int]:
+def _otel_attributes(scope: Scope, route: str, status: int) -> dict[str, str | int]:
     """As OpenTelemetry's conventions have them, and FastAPI."""
-    method = _method(scope)
+    method = scope["method"]
     fields: dict[str, str | int] = {
         "url.scheme": scope.get("scheme", "http"),
-        "http.request.method": "_OTHER" if method == "OTHER" else method,
+        "http.request.method": method if method in METHODS else "_OTHER",
         "network.protocol.version": scope.get("http_version", "1.1"),
         "http.response.status_code": status,
     }
-    if (route := route_template(scope)) != UNKNOWN_ROUTE:
+    if route != UNKNOWN_ROUTE:
         fields["http.route"] = route
     if status >= 500:
         fields["error.type"] = str(status)
     return fields
-
-
-def _method(scope: Scope) -> str:
-    known = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS")
-    return scope["method"] if scope["method"] in known else "OTHER"

@@ -15,10 +15,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.core.config import Settings
 from app.core.errors import AppError, ContentTooLarge, RequestTimeout, render
-from app.core.logs import request_id
-from app.core.metrics import RequestMetrics, route_template
-from app.core.quota import POLICY_HEADER, STATE_HEADER
-from app.core.rate_limit import rate_limit_headers
+from app.core.logs import request_id, route_template
+from app.core.metrics import METHODS, RequestMetrics
+from app.core.rate_limit import POLICY_HEADER, STATE_HEADER, rate_limit_headers
 
 logger = logging.getLogger("app.access")
 
@@ -114,10 +113,20 @@ class Requests:
                 raise  # the response has begun: only closing the connection tells the client
             await render(AppError())(scope, receive, send_with_headers)
         finally:
-            seconds = time.perf_counter() - started
-            self.metrics.observe(scope, status, seconds)
-            _log(scope, status, seconds)
+            self._record(scope, status, time.perf_counter() - started)
             request_id.reset(token)
+
+    def _record(self, scope: Scope, status: int, seconds: float) -> None:
+        """The request's metrics and log line."""
+        route, method = route_template(scope), scope["method"]
+        self.metrics.counted.durations.labels(method if method in METHODS else "OTHER", route, status).observe(seconds)
+        if self.metrics.otel_durations is not None:
+            self.metrics.observe_untraced(scope, route, status, seconds)
+        if logger.isEnabledFor(logging.INFO):
+            # The path as it came over the wire: decoded, it could hold a line break. No query: it may hold a secret.
+            path = scope.get("raw_path", b"").partition(b"?")[0].decode("ascii", "replace")
+            fields = {"status": status, "duration_ms": round(seconds * 1000, 1), **_user(scope)}
+            logger.info("%s %s", method, path, extra=fields)
 
 
 NOT_FOUND = render(HTTPException(404))
@@ -129,15 +138,6 @@ def _request_id(scope: Scope) -> str:
         if name == b"x-request-id" and SAFE_REQUEST_ID.fullmatch(value):
             return value.decode()
     return uuid.uuid4().hex
-
-
-def _log(scope: Scope, status: int, seconds: float) -> None:
-    if not logger.isEnabledFor(logging.INFO):
-        return
-    # The path as it came over the wire: decoded, it could hold a line break. No query: it may hold a secret.
-    path = scope.get("raw_path", b"").partition(b"?")[0].decode("ascii", "replace")
-    fields = {"status": status, "duration_ms": round(seconds * 1000, 1), **_user(scope)}
-    logger.info("%s %s", scope["method"], path, extra=fields)
 
 
 def _user(scope: Scope) -> dict[str, int]:

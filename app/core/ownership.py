@@ -8,21 +8,18 @@ A model with `public_read = True` may be viewed by everybody; one without an own
 
 import re
 from datetime import datetime
-from functools import cache
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from sqlalchemy import ForeignKey, Index, Select, Table, bindparam, false, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
-from app.core.database import Reader, Row, can_be_id, utcnow
+from app.core.columns import same_as_created
+from app.core.database import MAX_INTEGER, Reader, Row, utcnow
 from app.core.errors import Forbidden, Invalid, NotFound
 from app.core.page_statements import ViewScope
 from app.core.policy import Caller
-
-
-def _created_at(context: Any) -> datetime:
-    return context.get_current_parameters()["created_at"]
 
 
 class Guarded:
@@ -46,7 +43,7 @@ class Entity(Guarded):
 
     id: Mapped[int] = mapped_column(primary_key=True, sort_order=-2)
     created_at: Mapped[datetime] = mapped_column(default=utcnow, sort_order=1)
-    updated_at: Mapped[datetime] = mapped_column(default=_created_at, onupdate=utcnow, sort_order=2)
+    updated_at: Mapped[datetime] = mapped_column(default=same_as_created, onupdate=utcnow, sort_order=2)
 
 
 class Owned(BelongsToUser, Entity):
@@ -81,20 +78,21 @@ async def read_row(read: Reader, model: type[Guarded], row_id: Any, caller: Call
         Forbidden: the caller may not see it.
     """
 
-    async def load(read: Reader) -> Row:
-        row = await read.one(_by_id(model, *parent), id=row_id, **parent) if _can_be(row_id, parent) else None
-        if row is None:
-            raise _not_found(model)
-        return _readable(model, caller, row)
+    if model.cached_for:
+        from app.core.cached_rows import remember_row
 
-    if not model.cached_for:
-        return await load(read)
-    from app.core.cached_rows import remember_row
-
-    return _readable(model, caller, await remember_row(read, model, caller, f"{row_id} {parent}", load))
+        load = partial(_load, model, row_id, caller, parent)
+        row = await remember_row(read, model, caller, f"{row_id} {parent}", load)
+        if not model.public_read:
+            require_owner(caller, row)
+        return row
+    return await _load(model, row_id, caller, parent, read)
 
 
-def _readable(model: type[Guarded], caller: Caller | None, row: Row) -> Row:
+async def _load(model: type[Guarded], row_id: Any, caller: Caller | None, parent: dict[str, Any], read: Reader) -> Row:
+    row = await read.one(_by_id(model, *parent), id=row_id, **parent) if _can_be(row_id, parent) else None
+    if row is None:
+        raise _not_found(model)
     if not model.public_read:
         require_owner(caller, row)
     return row
@@ -148,7 +146,8 @@ def _locked(model: type[Model], *parents: str) -> Select[Model]:
 
 
 def _can_be(row_id: Any, parent: dict[str, Any]) -> bool:
-    return can_be_id(row_id) and all(map(can_be_id, parent.values()))
+    """Whether the columns could hold them: PostgreSQL's driver refuses to ask for an integer that none can."""
+    return all(not isinstance(value, int) or 0 < value <= MAX_INTEGER for value in (row_id, *parent.values()))
 
 
 def _not_found(model: type[Any]) -> NotFound:

@@ -5,7 +5,8 @@
 
 from collections.abc import Callable, Iterator
 from inspect import Parameter, Signature
-from typing import Annotated, Any
+from math import floor
+from typing import Annotated, Any, NamedTuple
 
 from fastapi import Depends, Request
 from fastapi.dependencies.models import Dependant
@@ -15,12 +16,14 @@ from app.core.client import client_network
 from app.core.config import Settings, SettingsError
 from app.core.counters import Counters
 from app.core.errors import TooManyRequests
-from app.core.quota import Spent, headers, parse_limits, spend
+from app.core.limit_syntax import Limit, parse_limits
 from app.core.redis import RedisLink
 
-Counted = dict[tuple[str, str, str], list[Spent]]  # of one request, by name, limits and caller
+Counted = dict[tuple[str, str, str], "list[Spent]"]  # of one request, by name, limits and caller
 
-COUNTED = "rate_limits"  # its place in the request's state
+COUNTED = "rate_limits"  # an attribute of request.state
+POLICY_HEADER, STATE_HEADER = "RateLimit-Policy", "RateLimit"
+KEY = "{name}/{caller}/{limit.amount}/{limit.per}"
 
 
 class RateLimit:
@@ -55,30 +58,67 @@ class RateLimit:
         return f"{self.limit(settings)} by {'address' if self._by is client_network else 'user'}"
 
 
+class Spent(NamedTuple):
+    """What one request counted against one limit."""
+
+    name: str
+    limit: Limit
+    key: str
+    left: int  # below 0: over the limit
+    retry_after_s: int
+
+    @property
+    def is_over(self) -> bool:
+        return self.left < 0
+
+
 async def enforce(request: Request, name: str, limits: str, caller: str) -> None:
-    """Count this request against the limits, once however often it is asked; the answer's headers tell what is left.
+    """Count this request against the limits, once however often it is asked for; its response says what is left.
 
     Raises:
-        TooManyRequests: nothing is.
+        TooManyRequests: nothing is left.
     """
-    if not request.app.state.settings.rate_limit_enabled:
+    state = request.app.state
+    if not state.settings.rate_limit_enabled:
         return
     if not hasattr(request.state, COUNTED):
         request.state.rate_limits = {}
     counted: Counted = request.state.rate_limits
     if (name, limits, caller) in counted:  # its transaction is run again, or two dependencies ask
         return
-    spent = counted[name, limits, caller] = await spend(request.app.state.counters, name, limits, caller)
-    if spent[-1].is_over:
-        request.app.state.metrics.refused(name)
+    spent = counted[name, limits, caller] = await spend(state.counters, name, limits, caller)
+    if spent[-1].left < 0:
+        state.metrics.refused(name)
         raise TooManyRequests(spent[-1].retry_after_s)
 
 
+async def spend(counters: Counters, name: str, limits: str, caller: str) -> list[Spent]:
+    """Count one more, atomically, against each limit until one is over: what it refuses costs the others nothing."""
+    spent = []
+    for limit in parse_limits(limits):
+        key = KEY.format(name=name, caller=caller, limit=limit)
+        count = await counters.add(key, limit.window_s)
+        # Whole seconds after which the window is over for sure: Redis rounds to the nearest.
+        spent.append(Spent(name, limit, key, limit.amount - count.value, floor(count.ends_in_s) + 1))
+        if count.value > limit.amount:
+            break
+    return spent
+
+
 def rate_limit_headers(scope: Scope) -> list[tuple[bytes, bytes]]:
-    """The headers of the response, whatever its status, to a request that was counted."""
+    """The headers of the response, whatever its status, to a request that was counted.
+
+    https://datatracker.ietf.org/doc/draft-ietf-httpapi-ratelimit-headers/
+    """
     counted: Counted = scope.get("state", {}).get(COUNTED, {})
-    told = headers([one for spent in counted.values() for one in spent])
-    return [(name.lower().encode(), value.encode()) for name, value in told.items()]
+    policies, states = [], []
+    for one in (one for spent in counted.values() for one in spent):
+        policy = f'"{one.name.rpartition(".")[2]}-per-{one.limit.per}"'
+        policies.append(f"{policy};q={one.limit.amount};w={one.limit.window_s}")
+        states.append(f"{policy};r={max(one.left, 0)};t={one.retry_after_s}")
+    if not policies:
+        return []
+    return [(b"ratelimit-policy", ", ".join(policies).encode()), (b"ratelimit", ", ".join(states).encode())]
 
 
 def rate_limits_of(dependant: Dependant) -> Iterator[RateLimit]:

@@ -5,13 +5,14 @@ no feature can forget them.
 """
 
 from collections.abc import Callable
-from functools import partial
-from typing import Any
+from functools import lru_cache, partial
+from hashlib import blake2b
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Depends, FastAPI, Header, Request
 from fastapi.dependencies.models import Dependant
 from fastapi.responses import Response
-from fastapi.routing import APIRoute
+from fastapi.routing import APIRoute, iter_route_contexts
 
 from app.core import idempotency
 from app.core.database import get_db
@@ -21,6 +22,7 @@ from app.core.errors import (
     Conflict,
     ContentTooLarge,
     Forbidden,
+    Invalid,
     NotFound,
     PreconditionFailed,
     TooManyRequests,
@@ -28,12 +30,14 @@ from app.core.errors import (
     Unavailable,
     documented,
 )
-from app.core.etag import etag_of
+from app.core.logs import route_template
 from app.core.policy import is_declared, is_public, may_be_stored
 from app.core.rate_limit import rate_limits_of
 from app.core.schemas import RowSchema
-from app.core.strict_json import StrictRequest
+from app.core.strict_json import UNSTORABLE_MESSAGE, StrictRequest
 from app.core.transactions import in_transaction
+
+DUMP_OPTIONS = ("by_alias", "include", "exclude", "exclude_unset", "exclude_defaults", "exclude_none")
 
 
 class Route(APIRoute):
@@ -60,8 +64,9 @@ class Route(APIRoute):
         run_idempotent = partial(in_transaction, partial(idempotency.run_idempotent, handle))
 
         async def answer(request: Request) -> Response:
+            if b"%00" in request.scope["query_string"]:
+                raise Invalid("query", "query", UNSTORABLE_MESSAGE, "unstorable")
             request = StrictRequest(request.scope, request.receive)
-            request.check_query()
             is_idempotent = takes_key and idempotency.HEADER in request.headers
             response = await (run_idempotent(request) if is_idempotent else run(request))
             if has_etag and response.status_code < 300:
@@ -91,3 +96,47 @@ def _errors(path: str, endpoint: Callable[..., Any], options: dict[str, Any]) ->
 class Router(APIRouter):
     def __init__(self, *, prefix: str = "", tags: list[str] | None = None) -> None:
         super().__init__(prefix=prefix, tags=list(tags or []), route_class=Route)
+
+
+def etag_of(body: bytes) -> str:
+    """The strong validator of a representation: a hash of its bytes."""
+    return f'"{blake2b(body, digest_size=12).hexdigest()}"'
+
+
+class Precondition:
+    """The If-Match of a request. Lock the row, then check it: of N racing writers with one ETag one goes through."""
+
+    def __init__(self, if_match: str | None, request: Request | None = None) -> None:
+        self._request = request
+        # Weak as well: a proxy that compresses makes our tag weak (W/"..."), and the row behind it is the same.
+        self._wanted = None if if_match is None else {tag.strip().removeprefix("W/") for tag in if_match.split(",")}
+
+    def check(self, schema: type[RowSchema], row: Any) -> None:
+        """Raises PreconditionFailed when the row, as the schema answers with it, is not what the client saw."""
+        if self._wanted is None or "*" in self._wanted:
+            return
+        scope = self._request.scope if self._request is not None else None
+        options = _dump_options(scope["app"], route_template(scope), schema) if scope is not None else {}
+        if etag_of(schema.model_validate(row).model_dump_json(**options).encode()) not in self._wanted:
+            raise PreconditionFailed
+
+
+@lru_cache(maxsize=1000)
+def _dump_options(app: FastAPI, path: str, schema: type[RowSchema]) -> dict[str, Any]:
+    """How the GET of this path writes the schema, so that the bytes of both are the same."""
+    for route in iter_route_contexts(app.routes):
+        if route.path == path and "GET" in (route.methods or ()) and route.response_model is schema:
+            return {name: getattr(route, f"response_model_{name}") for name in DUMP_OPTIONS}
+    return {"by_alias": True}
+
+
+async def _precondition(
+    request: Request,
+    if_match: Annotated[
+        str | None, Header(alias="If-Match", description="The row's ETag: 412 when it has changed since")
+    ] = None,
+) -> Precondition:
+    return Precondition(if_match, request)
+
+
+IfMatch = Annotated[Precondition, Depends(_precondition)]

@@ -64,8 +64,8 @@ def build(settings: Settings) -> Services:
     cache.count_lookup = metrics.looked_up
     database.read = CachingReader(database.read, cache)
     identities = IdentityCache(settings.identity_cache_seconds)
-    for subscriber in (identities.on_change, cache.on_change):
-        database.subscribe(subscriber)
+    database.subscribe(identities.on_change, identities.concerns)
+    database.subscribe(cache.on_change, cache.concerns)
     replicas = Replicas(settings, database) if settings.database_replica_urls else None
     if replicas is not None:
         database.reader_of = replicas.reader_of

@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.core.config import Settings
-from app.core.metrics import route_template
+from app.core.logs import route_template
 from app.core.statements import shape
 
 logger = logging.getLogger("app.database")

@@ -17,7 +17,7 @@ from app.core.errors import Invalid
 # Either can only come as an escape: raw ones are not JSON, or not UTF-8. Most bodies have none and are not walked.
 _SUSPECT = re.compile(rb"\\u(?:0000|[dD][89a-fA-F])")
 UNSTORABLE = re.compile("[\0\ud800-\udfff]")
-_MESSAGE = "Must not contain NUL or a lone surrogate"
+UNSTORABLE_MESSAGE = "Must not contain NUL or a lone surrogate"
 
 
 class StrictRequest(Request):
@@ -31,12 +31,8 @@ class StrictRequest(Request):
         form = await super().form(**limits)
         for name, value in form.multi_items():
             if isinstance(value, str) and UNSTORABLE.search(name + value):
-                raise Invalid("body", "form", _MESSAGE, "unstorable")
+                raise Invalid("body", "form", UNSTORABLE_MESSAGE, "unstorable")
         return form
-
-    def check_query(self) -> None:
-        if b"%00" in self.scope["query_string"]:
-            raise Invalid("query", "query", _MESSAGE, "unstorable")
 
 
 def parse(body: bytes) -> Any:
@@ -49,7 +45,7 @@ def parse(body: bytes) -> Any:
     text = body.decode()
     value = json.loads(text, object_pairs_hook=_unique, parse_constant=_no_constant, parse_float=_finite)
     if _SUSPECT.search(body) and _is_unstorable(value):
-        raise Invalid("body", "string", _MESSAGE, "unstorable")
+        raise Invalid("body", "string", UNSTORABLE_MESSAGE, "unstorable")
     return value
 
 

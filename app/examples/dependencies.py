@@ -6,8 +6,8 @@ from fastapi import Depends
 
 from app.auth.dependencies import CurrentUser
 from app.core.database import DbSession, ReadSession, Row
-from app.core.etag import IfMatch
 from app.core.ownership import lock_row, read_row
+from app.core.routing import IfMatch
 from app.examples.models import ExampleItem
 from app.examples.schemas import ExampleItemResponse
 

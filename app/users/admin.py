@@ -10,7 +10,7 @@ from app.auth.models import User
 from app.auth.schemas import UserResponse
 from app.core.admin.views import EntityView
 from app.core.database import transaction
-from app.core.etag import Precondition
+from app.core.routing import Precondition
 from app.users.dependencies import get_account, get_locked_account
 from app.users.router import delete_user, update_user
 from app.users.schemas import UserQuery, UserUpdate

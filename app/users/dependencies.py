@@ -10,7 +10,7 @@ from app.auth.models import User, lock_superusers
 from app.auth.schemas import UserResponse
 from app.core.database import DbSession, ReadSession, Row, can_be_id
 from app.core.errors import NotFound
-from app.core.etag import IfMatch
+from app.core.routing import IfMatch
 
 
 async def get_account(user_id: int, _: Superuser, read: ReadSession) -> Row:

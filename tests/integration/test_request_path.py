@@ -16,7 +16,7 @@ APP = str(Path(__file__).parents[2] / "app")
 ITEMS = "/api/v1/items"
 
 
-class Path_:
+class Trace:
     """The functions of ours that a request calls, in the order of their first calls."""
 
     def __init__(self) -> None:
@@ -37,8 +37,8 @@ class Path_:
         return "\n".join([f"{len(self.files)} files, {len(self.functions)} functions", *lines])
 
 
-async def traced(request: Any) -> tuple[Response, Path_]:
-    path = Path_()
+async def traced(request: Any) -> tuple[Response, Trace]:
+    path = Trace()
     sys.setprofile(path.note)
     try:
         return await request(), path

@@ -1,20 +1,24 @@
 """2xx only after COMMIT (promise 21), one winner of a race (22, 7), and what the two kinds of session may do."""
 
 import asyncio
-from typing import Any
+from typing import Annotated, Any
 from uuid import uuid4
 
 import pytest
-from fastapi import APIRouter, FastAPI
+from fastapi import APIRouter, Depends, FastAPI, UploadFile
+from fastapi.responses import Response, StreamingResponse
 from httpx2 import AsyncClient
+from pydantic import Field
 from sqlalchemy import func, insert, select, text, update
 from sqlalchemy.exc import DBAPIError
 
 from app.auth.dependencies import CurrentUser
 from app.auth.models import User
 from app.core.config import Settings
-from app.core.database import DbSession
-from app.core.routing import Router
+from app.core.database import DbSession, ReadSession, Row
+from app.core.ownership import lock_row, read_row
+from app.core.routing import IfMatch, Router
+from app.core.schemas import RowSchema
 from app.examples.models import ExampleItem
 from app.main import create_app
 from tests import factories
@@ -323,3 +327,86 @@ async def test_many_writers_at_once_never_hear_that_the_database_is_locked(app: 
     assert {answer.status_code for answer in answers} == {201}
     async with app.state.database.sessions() as db:
         assert await db.scalar(select(func.count()).select_from(ExampleItem)) == 100
+
+
+class Renamed(RowSchema):
+    id: int
+    text: str = Field(validation_alias="title", serialization_alias="headline")
+    description: str | None
+
+
+@pytest.mark.parametrize("options", [{}, {"response_model_exclude_none": True}, {"response_model_by_alias": False}])
+async def test_if_match_takes_the_etag_of_what_the_route_sends(
+    app: FastAPI, user: Actor, options: dict[str, Any]
+) -> None:
+    """Whatever the names of the fields, and those that are left out."""
+    router = Router(prefix="/api/v1/renamed")
+
+    async def locked(item_id: int, caller: CurrentUser, db: DbSession, if_match: IfMatch) -> ExampleItem:
+        item = await lock_row(db, ExampleItem, item_id, caller)
+        if_match.check(Renamed, item)
+        return item
+
+    @router.get("/{item_id}", response_model=Renamed, **options)
+    async def show(item_id: int, caller: CurrentUser, read: ReadSession) -> Row:
+        return await read_row(read, ExampleItem, item_id, caller)
+
+    @router.delete("/{item_id}", status_code=204)
+    async def delete(item: Annotated[ExampleItem, Depends(locked)], db: DbSession) -> None:
+        await db.delete(item)
+
+    other = factories.configured(app)
+    other.include_router(router)
+    http = factories.client(other, user.token)
+    url = f"/api/v1/renamed/{(await factories.item(user))['id']}"
+    etag = (await http.get(url)).headers["ETag"]
+    assert (await http.delete(url, headers={"If-Match": '"stale"'})).status_code == 412
+    assert (await http.delete(url, headers={"If-Match": etag})).status_code == 204
+
+
+async def test_a_repeat_gets_the_bytes_and_headers_of_the_first_answer(app: FastAPI, user: Actor) -> None:
+    router = Router(prefix="/api/v1/answers")
+    done: list[str] = []
+
+    @router.post("/{kind}", status_code=201)
+    async def answer(kind: str, caller: CurrentUser, db: DbSession) -> Response:
+        done.append(kind)
+        db.add(ExampleItem(user_id=caller.id, title=kind))
+        if kind == "streamed":
+            return StreamingResponse(iter([b"1", b"2"]), 201)
+        return Response(b"\x89PNG\0\xff", 201, {"Location": "/here"}, "image/png")
+
+    other = factories.configured(app)
+    other.include_router(router)
+    http = factories.client(other, user.token)
+    headers = {"Idempotency-Key": "binary"}
+    first, again = [await http.post("/api/v1/answers/binary", headers=headers) for _ in range(2)]
+    assert (again.status_code, again.content) == (first.status_code, first.content) == (201, b"\x89PNG\0\xff")
+    assert (again.headers["Location"], again.headers["Content-Type"]) == ("/here", "image/png")
+    assert len((await user.http.get("/api/v1/items")).json()) == 1
+    streamed = await http.post("/api/v1/answers/streamed", headers={"Idempotency-Key": "streamed"})
+    assert (streamed.status_code, streamed.content) == (201, b"12")
+
+
+async def test_an_upload_is_whole_when_its_transaction_runs_again(app: FastAPI, user: Actor) -> None:
+    router = Router(prefix="/api/v1/uploads")
+    stored: list[bytes] = []
+
+    @router.post("", status_code=201)
+    async def upload(file: UploadFile, caller: CurrentUser, db: DbSession) -> int:
+        stored.append(await file.read())
+        await db.flush()
+        if len(stored) == 1:
+            raise DBAPIError("", None, VictimOfDeadlock())
+        return len(stored[-1])
+
+    other = factories.configured(app)
+    other.include_router(router)
+    http = factories.client(other, user.token)
+    answer = await http.post("/api/v1/uploads", files={"file": ("a.txt", b"x" * 3000)})
+    assert (answer.status_code, answer.json()) == (201, 3000)
+    assert stored == [b"x" * 3000] * 2
+
+
+class VictimOfDeadlock(Exception):
+    sqlstate = "40P01"

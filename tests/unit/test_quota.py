@@ -7,7 +7,7 @@ from app.core import counters
 from app.core.client import client_address, client_network
 from app.core.config import Settings
 from app.core.counters import Counters, Memory
-from app.core.quota import parse_limits
+from app.core.limit_syntax import parse_limits
 from app.core.rate_limit import RateLimit
 
 

@@ -18,7 +18,7 @@ from app.core.admin.address import address
 from app.core.errors import Invalid, Unauthorized
 from app.core.pages import page
 from app.core.policy import is_public
-from app.core.strict_json import StrictRequest
+from app.core.strict_json import UNSTORABLE_MESSAGE, StrictRequest
 from app.core.transactions import in_transaction
 
 
@@ -29,7 +29,8 @@ class PageRoute(APIRoute):
         async def answer(request: Request) -> Response:
             request = StrictRequest(request.scope, request.receive)
             try:
-                request.check_query()
+                if b"%00" in request.scope["query_string"]:
+                    raise Invalid("query", "query", UNSTORABLE_MESSAGE, "unstorable")
                 return await in_transaction(handle, request)
             except RequestValidationError:
                 return sign_in_page(request, 422, "Fill in every field")
