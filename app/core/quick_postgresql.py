@@ -12,6 +12,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.util import greenlet_spawn
 
+from app.core.database_errors import DatabaseAway
 from app.core.places import Places
 from app.core.plans import AnySelect, Plan
 from app.core.quick_reads import QuickReads, T
@@ -78,7 +79,7 @@ class QuickPostgreSQL(QuickReads):
                 self.engine.sync_engine.pool._invalidate(connection, translated)  # noqa: SLF001
             return wrapped
         except Exception:  # noqa: BLE001 - it has no translation
-            return error
+            return DatabaseAway.of(error) if isinstance(error, OSError) else error
         return error
 
     def _wrapped(self, sql: str | None, error: Any, connection: Any = None) -> DBAPIError:

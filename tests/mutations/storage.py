@@ -4,6 +4,7 @@ from tests.mutations.defence import Defence, kept_by
 
 DATABASE = "app/core/database.py"
 ENGINES = "app/core/engines.py"
+ERRORS = "app/core/errors.py"
 IDEMPOTENCY = "app/core/idempotency.py"
 EXECUTION = "app/core/jobs/execution.py"
 OUTBOX = "app/core/jobs/outbox.py"
@@ -47,6 +48,20 @@ STORAGE = [
         "except (OSError, RuntimeError) as error:",
         "except OSError as error:",
         kept_by("integration/test_lost_connections test_whenever_a_connection_is_lost_the_client_hears_to_come_again"),
+    ),
+    Defence(
+        "an endpoint's own ConnectionError is a bug",
+        ERRORS,
+        "app.add_exception_handler(DatabaseAway, _unavailable)",
+        "app.add_exception_handler(ConnectionError, _unavailable)",
+        kept_by("integration/test_errors test_errors_of_an_endpoints_own_code_are_a_logged_500"),
+    ),
+    Defence(
+        "a NOT NULL violation is a bug",
+        ERRORS,
+        "if is_taken(error):",
+        "if True:",
+        kept_by("integration/test_errors test_other_violations_are_a_logged_500"),
     ),
     Defence(
         "a PostgreSQL that falls silent is given up",
