@@ -78,6 +78,27 @@ STORAGE = [
         kept_by("integration/test_lost_connections test_a_redis_that_ends_every_connection_is_away_and_nothing_else"),
     ),
     Defence(
+        "a RuntimeError of our own is no Redis that is away",
+        "app/core/redis.py",
+        "if isinstance(error, RuntimeError) and UVLOOP_CLOSED not in str(error):",
+        "if False:",
+        kept_by("integration/test_redis test_a_runtime_error_of_our_own_is_raised_and_redis_is_not_away"),
+    ),
+    Defence(
+        "a blocked event loop is no Redis that is away",
+        "app/core/redis.py",
+        "asyncio.timeout(None)",
+        "asyncio.timeout(TICK_S * TIMEOUT_TICKS)",
+        kept_by("integration/test_redis test_a_blocked_event_loop_leaves_limits_shared"),
+    ),
+    Defence(
+        "a count that is taken back takes no other",
+        "app/core/counters.py",
+        "            await self.add(key, window_s)  # to clear",
+        "            await self.clear(key)  # to clear",
+        kept_by("integration/test_redis test_a_count_taken_back_after_its_window_keeps_the_next_one"),
+    ),
+    Defence(
         "a write is run again when a migration has changed its columns",
         "app/core/database_errors.py",
         "return is_outdated or ",
