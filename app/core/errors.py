@@ -74,7 +74,7 @@ class PreconditionFailed(AppError):
 
 class ContentTooLarge(AppError):
     status = 413
-    default = "The body is too large"
+    default = "Content Too Large"  # as Starlette has it
 
 
 class TooManyRequests(AppError):

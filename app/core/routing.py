@@ -69,6 +69,7 @@ class Route(APIRoute):
 
         async def strict(request: Request) -> Response:
             request = StrictRequest(request.scope, request.receive)
+            request.check_length()
             request.check_query()
             if takes_key and idempotency.HEADER in request.headers:
                 response = await run(lambda request: idempotency.answer_once(handle, request), request)
