@@ -38,13 +38,12 @@ class RequestMetrics:
 
         return Instruments()
 
-    # FastAPI's own of OpenTelemetry, where its metrics are sent.
+    # OpenTelemetry's, where its metrics are sent.
     otel_durations: "otel.Histogram | None" = None
 
     def observe(self, scope: Scope, status: int, seconds: float) -> None:
         self._counted.durations.labels(_method(scope), route_template(scope), status).observe(seconds)
-        # It measures what it traces; the others are measured with it here, so that the figures are those of all.
-        if self.otel_durations is not None and scope.get("fastapi.telemetry") is None:
+        if self.otel_durations is not None:
             self.otel_durations.record(seconds, _otel_attributes(scope, status))
 
     def refused(self, limit: str) -> None:

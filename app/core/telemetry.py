@@ -45,8 +45,7 @@ def observe_app(app: FastAPI, providers: "Providers | None", metrics: RequestMet
     """Have every request measured, traced or not; the spans say whose they are; and each statement have a span."""
     if providers is None:
         return
-    if providers.has_metrics:
-        metrics.otel_durations, _ = app._native_telemetry._instruments()  # noqa: SLF001 - held by a test
+    metrics.otel_durations = providers.durations
     if providers.tracer is not None:
         from app.core.statement_spans import trace_statements
 
