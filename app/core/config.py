@@ -134,7 +134,6 @@ class Settings(BaseSettings):
     otel_service_name: str = Field("", description="a name")
     otel_traces_exporter: Literal["otlp", "none"] = Field("otlp", description="otlp or none")
     otel_metrics_exporter: Literal["otlp", "none"] = Field("otlp", description="otlp or none")
-    otel_logs_exporter: Literal["otlp", "none"] = Field("otlp", description="otlp or none")
     otel_traces_sampler: Sampler = Field(
         "parentbased_always_on", description="parentbased_traceidratio, parentbased_always_on, always_off ..."
     )

@@ -60,7 +60,6 @@ async def sending(providers: "Providers | None") -> AsyncGenerator[None]:
     if providers is None:
         yield
         return
-    providers.open()
     try:
         yield
     finally:

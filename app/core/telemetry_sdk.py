@@ -6,12 +6,9 @@ from threading import Thread
 
 from fastapi.telemetry import TelemetryConfig
 from opentelemetry.context import Context
-from opentelemetry.exporter.otlp.proto.http._log_exporter import OTLPLogExporter
 from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.metrics import Histogram
-from opentelemetry.sdk._logs import LoggerProvider, LogRecordProcessor, ReadWriteLogRecord
-from opentelemetry.sdk._logs.export import BatchLogRecordProcessor
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
 from opentelemetry.sdk.resources import Resource
@@ -22,10 +19,7 @@ from opentelemetry.trace import Tracer
 from opentelemetry.util.re import parse_env_headers
 
 from app.core.config import Settings
-from app.core.database_errors import describe
-from app.core.logs import format_exception
 from app.core.sampling import Sampling
-from app.core.telemetry_lines import SendLines
 
 # A line for each attempt while the collector is away; that it gave up is an error.
 logging.getLogger("opentelemetry.exporter").setLevel(logging.ERROR)
@@ -42,18 +36,15 @@ class Providers:
         self._headers = parse_env_headers(settings.otel_exporter_otlp_headers.get_secret_value(), liberal=True)
         self._sampling = Sampling(settings)
         self._resource = Resource.create({"service.name": settings.otel_service_name or settings.app_name})
-        has_traces, has_metrics, has_logs = (
+        has_traces, has_metrics = (
             exporter == "otlp"
             for exporter in (
                 settings.otel_traces_exporter,
                 settings.otel_metrics_exporter,
-                settings.otel_logs_exporter,
             )
         )
         self._traces = self._tracing() if has_traces else None
         self._metrics = self._metering() if has_metrics else None
-        self._logs = self._logging() if has_logs else None
-        self._lines = SendLines(self._logs) if self._logs is not None else None
         self.durations = self._durations(self._metrics) if self._metrics is not None else None
         self.tracer: Tracer | None = self._traces.get_tracer("app") if self._traces is not None else None
 
@@ -61,23 +52,15 @@ class Providers:
     def config(self) -> TelemetryConfig:
         return {
             "tracer_provider": self._traces,
-            "logger_provider": self._logs,
             "tracing": self._traces is not None,
             "metrics": False,  # FastAPI measures only what it traces
-            "logs": self._logs is not None,
+            "logs": False,  # they are on stdout
             "auto_configure": False,
             "exclude": self._sampling.leaves_out,
         }
 
-    def open(self) -> None:
-        """To be called when the application serves: one that was only made has no log lines."""
-        if self._lines is not None:
-            logging.getLogger().addHandler(self._lines)
-
     def close(self) -> None:
-        if self._lines is not None:
-            logging.getLogger().removeHandler(self._lines)
-        providers = [provider for provider in (self._traces, self._metrics, self._logs) if provider is not None]
+        providers = [provider for provider in (self._traces, self._metrics) if provider is not None]
         # As daemons: a collector that is away is tried for longer than a process may take to end.
         closing = [Thread(target=provider.shutdown, daemon=True) for provider in providers]
         for one in closing:
@@ -108,13 +91,6 @@ class Providers:
             explicit_bucket_boundaries_advisory=BUCKETS_S,
         )
 
-    def _logging(self) -> LoggerProvider:
-        provider = LoggerProvider(resource=self._resource, shutdown_on_exit=False)
-        provider.add_log_record_processor(WithoutValues())
-        exporter = OTLPLogExporter(f"{self._endpoint}/v1/logs", headers=self._headers)
-        provider.add_log_record_processor(BatchLogRecordProcessor(exporter))
-        return provider
-
 
 class WithoutQuery(SpanProcessor):
     """FastAPI puts the query string into a request's span, and with it a client's `?token=...`."""
@@ -122,20 +98,3 @@ class WithoutQuery(SpanProcessor):
     def on_start(self, span: Span, parent_context: Context | None = None) -> None:  # noqa: ARG002 - the SDK's signature
         if span.attributes and "url.query" in span.attributes:
             span.set_attribute("url.query", "REDACTED")
-
-
-class WithoutValues(LogRecordProcessor):
-    """FastAPI and the SDK put an exception's words into its record: a driver's hold rows, pydantic's what was sent."""
-
-    def on_emit(self, log_record: ReadWriteLogRecord) -> None:
-        error, attributes = log_record.log_record.exception, log_record.log_record.attributes
-        if error is None or attributes is None:
-            return
-        told = format_exception((type(error), error, error.__traceback__))
-        safe = {"exception.message": describe(error).partition(": ")[2], "exception.stacktrace": told}
-        log_record.log_record.attributes = {**attributes, **safe}
-
-    def shutdown(self) -> None: ...
-
-    def force_flush(self, timeout_millis: int = 30000) -> bool:  # noqa: ARG002 - likewise
-        return True
