@@ -1,6 +1,8 @@
 """The providers of OpenTelemetry's SDK. Imported where an endpoint is set only: it takes a quarter of a second."""
 
 import logging
+import random
+import re
 import time
 from threading import Thread
 
@@ -17,15 +19,18 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.sdk.trace.sampling import ALWAYS_ON
 from opentelemetry.trace import Tracer
 from opentelemetry.util.re import parse_env_headers
+from starlette.types import Scope
 
 from app.core.config import Settings
-from app.core.sampling import Sampling
 
 # A line for each attempt while the collector is away; that it gave up is an error.
 logging.getLogger("opentelemetry.exporter").setLevel(logging.ERROR)
 
 BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10)
 CLOSE_S = 3.0  # what is not sent by then is lost
+# W3C Trace Context, 3.2: the trace's id, the parent's, and whether the parent is traced.
+TRACEPARENT = re.compile(rb"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-([0-9a-f]{2})(?:-.*)?")
+SAMPLED = 1
 
 
 class Providers:
@@ -98,3 +103,24 @@ class WithoutQuery(SpanProcessor):
     def on_start(self, span: Span, parent_context: Context | None = None) -> None:  # noqa: ARG002 - the SDK's signature
         if span.attributes and "url.query" in span.attributes:
             span.set_attribute("url.query", "REDACTED")
+
+
+class Sampling:
+    """Which requests are traced, by OTEL_TRACES_SAMPLER and OTEL_TRACES_SAMPLER_ARG, decided before a span begins.
+
+    OpenTelemetry's own samplers run when a span exists already, and again for each part of a request.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        name = settings.otel_traces_sampler.removeprefix("parentbased_")
+        self._goes_by_parent = settings.otel_traces_sampler != name
+        self._share = {"always_on": 1.0, "always_off": 0.0}.get(name, settings.otel_traces_sampler_arg)
+
+    def leaves_out(self, scope: Scope) -> bool:
+        sent = (value for name, value in scope["headers"] if name == b"traceparent")
+        parent = TRACEPARENT.fullmatch(next(sent, b""))
+        if parent is not None and self._goes_by_parent:
+            return not int(parent[2], 16) & SAMPLED
+        # By the id, all services that take the same share take the same traces.
+        place = int(parent[1][16:], 16) / 2**64 if parent is not None else random.random()  # noqa: S311 - no secret
+        return place >= self._share

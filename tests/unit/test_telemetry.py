@@ -12,9 +12,9 @@ import pytest
 from app.core.config import SettingsError
 from app.core.logs import format_exception
 from app.core.metrics import _is_alive
-from app.core.sampling import Sampling
 from app.core.sentry import _chain, reporting_errors
 from app.core.telemetry import open_telemetry
+from app.core.telemetry_sdk import Sampling
 from tests.factories import settings
 
 LOW, HIGH = "4bf92f3577b34da6" + "0" * 15 + "1", "4bf92f3577b34da6" + "f" * 16
