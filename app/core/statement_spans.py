@@ -9,7 +9,7 @@ from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.core.quick_reads import IS_WANTED
-from app.core.statements import shape
+from app.core.statement_watch import shape
 
 SPAN = "groundwork_span"  # an attribute of what SQLAlchemy knows of one execution
 

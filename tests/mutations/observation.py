@@ -25,7 +25,7 @@ OBSERVATION = [
     ),
     Defence(
         "no parameter is in a line about a statement",
-        "app/core/statements.py",
+        "app/core/statement_watch.py",
         """_LITERAL.sub("'...'", statement)""",
         "statement",
         kept_by("integration/test_statement_watch test_a_slow_statement_is_named"),
