@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
@@ -20,15 +19,16 @@ class Receiver:
         self.otlp_url = f"http://127.0.0.1:{port}"
         self.sentry_dsn = f"http://key@127.0.0.1:{port}/1"
         self.headers: list[dict[str, str]] = []
+        self.paths: set[str] = set()
         self.resources: list[dict[str, Any]] = []
         self.spans: list[Any] = []
         self.metrics: list[Any] = []
-        self.lines: list[Any] = []
         self.errors: list[dict[str, Any]] = []
         self.everything = ""
 
     def take(self, path: str, headers: dict[str, str], body: bytes) -> None:
         self.headers.append(headers)
+        self.paths.add(path)
         if path.endswith("/envelope/"):
             text = body.decode()
             self.everything += text
@@ -40,9 +40,6 @@ class Receiver:
         elif path == "/v1/metrics":
             for part in self._read(ExportMetricsServiceRequest(), body).resource_metrics:
                 self.metrics += [metric for scope in part.scope_metrics for metric in scope.metrics]
-        elif path == "/v1/logs":
-            for part in self._read(ExportLogsServiceRequest(), body).resource_logs:
-                self.lines += [line for scope in part.scope_logs for line in scope.log_records]
 
     def _read(self, message: Any, body: bytes) -> Any:
         message.ParseFromString(body)

@@ -33,6 +33,7 @@ from app.auth.tasks import send_account_changed, send_verification
 from app.core import audit
 from app.core.config import AppSettings
 from app.core.database import DbSession, PrimaryReadSession, Row, utcnow
+from app.core.database_errors import is_taken
 from app.core.errors import Conflict, Forbidden, Unauthorized, documented
 from app.core.hashing import Hasher
 from app.core.jobs import enqueue
@@ -135,7 +136,9 @@ async def update_me(
         account.email, account.email_verified_at = body.email, None
         try:
             await db.flush()
-        except IntegrityError:
+        except IntegrityError as error:
+            if not is_taken(error):
+                raise
             raise Conflict("Email already registered") from None
         await _changed(db, request, user, known_email, "email address")
         enqueue(db, send_verification, user_id=user.id)

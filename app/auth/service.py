@@ -19,6 +19,7 @@ from app.auth.tasks import send_verification
 from app.core import audit
 from app.core.config import Settings
 from app.core.database import Reader, Row
+from app.core.database_errors import is_taken
 from app.core.errors import Conflict, Forbidden, Unauthorized
 from app.core.hashing import PasswordHasher
 from app.core.jobs import enqueue
@@ -41,7 +42,9 @@ async def register(db: AsyncSession, hasher: PasswordHasher, settings: Settings,
     db.add(user)
     try:
         await db.flush()
-    except IntegrityError:
+    except IntegrityError as error:
+        if not is_taken(error):
+            raise
         raise Conflict("Email already registered") from None
     enqueue(db, send_verification, user_id=user.id)
     return user

@@ -9,7 +9,6 @@ from fastapi.routing import RouteContext, iter_route_contexts
 from app.cli.checks.application import application
 from app.cli.report import say
 from app.core.config import Settings
-from app.core.middleware import MAX_BODY_BYTES
 from app.core.pagination import MAX_LIMIT, ListQuery
 from app.core.policy import is_declared, is_public, policy_of
 from app.core.rate_limit import rate_limits_of
@@ -49,7 +48,8 @@ def _limits(route: RouteContext, settings: Settings) -> Iterator[str]:
     if any(_is_list(part) for part in _dependants(dependant)):
         yield f"{MAX_LIMIT} rows"
     if getattr(route, "body_field", None):
-        yield f"{MAX_BODY_BYTES / 2**20:g} MiB"
+        own = getattr(route, "max_body_size", None)
+        yield f"{(settings.max_body_bytes if own is None else own) / 2**20:g} MiB"
     if settings.rate_limit_enabled and dependant is not None:
         yield from (limit.describe(settings) for limit in rate_limits_of(dependant))
         if not is_public(route.endpoint) and is_declared(route.endpoint, dependant):

@@ -91,6 +91,10 @@ class Settings(BaseSettings):
     allowed_hosts: HostNames = Field([], description="host names with commas between: api.example.com,*.example.com")
     forwarded_allow_ips: Networks = Field("127.0.0.1", description="the proxies' addresses or networks: 10.0.0.0/8")
 
+    max_body_bytes: int = Field(
+        1024 * 1024, ge=1024, le=1024**3, description="a whole number from 1024 to 1073741824 (1 GiB)"
+    )
+
     rate_limit_enabled: bool = Field(True, description="true or false")
     rate_limit_user: Limits = Field("600/minute", validate_default=False, description=LIMITS)
     rate_limit_auth: Limits = Field("60/minute", validate_default=False, description=LIMITS)
@@ -131,7 +135,6 @@ class Settings(BaseSettings):
     otel_service_name: str = Field("", description="a name")
     otel_traces_exporter: Literal["otlp", "none"] = Field("otlp", description="otlp or none")
     otel_metrics_exporter: Literal["otlp", "none"] = Field("otlp", description="otlp or none")
-    otel_logs_exporter: Literal["otlp", "none"] = Field("otlp", description="otlp or none")
     otel_traces_sampler: Sampler = Field(
         "parentbased_always_on", description="parentbased_traceidratio, parentbased_always_on, always_off ..."
     )

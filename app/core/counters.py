@@ -40,7 +40,7 @@ class Counters:
 
     async def take_back(self, key: str, window_s: int) -> None:
         if (await self.add(key, window_s, -1)).value < 0:  # its window ended meanwhile
-            await self.clear(key)
+            await self.add(key, window_s)  # to clear it would drop what another request has added since
 
     async def clear(self, key: str) -> None:
         await self._ask(lambda redis: redis.clear(key))

@@ -1,5 +1,7 @@
 """What a database's error means, and what of it may be told: the drivers each say it in their own way."""
 
+from typing import Self
+
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 
 # PostgreSQL's classes: connection exception, transaction rollback, insufficient resources, lock not available,
@@ -16,6 +18,12 @@ _LOST_SQLSTATES = ("08", "57P")  # connection exception; the server shuts down, 
 _CONFLICTS = ("40001", "40P01")  # serialization failure, deadlock detected
 _MYSQL_DEADLOCK = 1213
 
+# Unique and foreign-key violations. 23001 is ON DELETE RESTRICT, and SQLite's TRIGGER too when it says so.
+_TAKEN_SQLSTATES = ("23505", "23503", "23001")
+_TAKEN_MYSQL = {1062, 1169, 1216, 1217, 1451, 1452, 1557, 1586, 1761, 1762}
+_TAKEN_SQLITE = {f"SQLITE_CONSTRAINT_{kind}" for kind in ("UNIQUE", "PRIMARYKEY", "ROWID", "FOREIGNKEY")}
+_SQLITE_FOREIGN_KEY = "FOREIGN KEY constraint failed"
+
 # What names a connection, an account, a table or a column, and no value: PostgreSQL's classes of those, MySQL's server
 # errors up to 1049 and two more, and its client's. MySQL's syntax errors quote the parameters.
 _PLAIN_SQLSTATES = ("08", "28", "3D", "42", "53", "57")
@@ -23,6 +31,26 @@ _PLAIN_MYSQL = {*range(1000, 1050), 1054, 1146, *range(2000, 3000)}
 
 # Libraries whose words can hold a row, a parameter or an input: PostgreSQL says "Failing row contains (...)".
 _TALKATIVE = ("sqlalchemy", "asyncpg", "asyncmy", "sqlite3", "aiosqlite", "pydantic", "fastapi")
+
+
+class DatabaseAway(ConnectionError):
+    """The database cannot be connected to, or stopped answering in the middle of a statement.
+
+    A ConnectionError, so that code that handles an unreachable server handles this one.
+    """
+
+    @classmethod
+    def of(cls, error: Exception) -> Self:
+        return cls(f"{type(error).__name__}: {error}")
+
+
+def is_taken(error: DBAPIError) -> bool:
+    """Whether the statement violates a unique or foreign key: another row is there, or a referenced one is not."""
+    if (number := _mysql_number(error)) is not None:
+        return number in _TAKEN_MYSQL
+    if sqlstate := _sqlstate(error):
+        return sqlstate in _TAKEN_SQLSTATES
+    return _sqlite_name(error) in _TAKEN_SQLITE or str(error.orig) == _SQLITE_FOREIGN_KEY
 
 
 def is_passing(error: DBAPIError) -> bool:

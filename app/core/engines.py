@@ -1,13 +1,14 @@
 """Engines: how a process connects to a database of each kind, how many connections it keeps, and how long it waits."""
 
-from socket import gaierror
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import event
+from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from app.core.config import Settings, SettingsError
+from app.core.database_errors import DatabaseAway
 from app.core.database_url import is_behind_pgbouncer
 from app.core.pgbouncer import driver_options
 
@@ -65,7 +66,7 @@ def make_engine(settings: Settings, *, read_only: bool = False) -> AsyncEngine:
     else:
         if backend == "postgresql":
             _replace_closed_connections(engine)
-        _name_what_cannot_be_connected(engine)
+        _raise_database_away(engine)
     return engine
 
 
@@ -147,18 +148,26 @@ def _replace_closed_connections(engine: AsyncEngine) -> None:
             raise DisconnectionError
 
 
-def _name_what_cannot_be_connected(engine: AsyncEngine) -> None:
-    """As a ConnectionError, which is 503. asyncpg raises any OSError (no route, no more files); asyncmy a RuntimeError
-    where the server ends a connection that uvloop has just made."""
+def _raise_database_away(engine: AsyncEngine) -> None:
+    """Raise DatabaseAway for the errors of a connection that the driver and SQLAlchemy pass on as they are.
+
+    At connecting, asyncpg raises any OSError (no route, too many open files), and asyncmy a RuntimeError when the
+    server closes a connection that uvloop has just opened. In a statement, both raise TimeoutError when the server is
+    silent.
+    """
 
     @event.listens_for(engine.sync_engine, "do_connect")
     def connect(dialect: Any, _record: Any, arguments: list[Any], options: dict[str, Any]) -> Any:
         try:
             return dialect.connect(*arguments, **options)
         except (OSError, RuntimeError) as error:
-            if isinstance(error, (ConnectionError, TimeoutError, gaierror)):
-                raise
-            raise ConnectionError(f"{type(error).__name__}: {error}") from error
+            raise DatabaseAway.of(error) from error
+
+    @event.listens_for(engine.sync_engine, "handle_error")
+    def handle(context: ExceptionContext) -> None:
+        error = context.original_exception
+        if isinstance(error, OSError) and not isinstance(error, DatabaseAway):
+            raise DatabaseAway.of(error) from error
 
 
 def _prepare_sqlite(engine: AsyncEngine, *, read_only: bool) -> None:

@@ -2,17 +2,16 @@
 
 import logging
 from collections.abc import Mapping
-from socket import gaierror
 from typing import Any, ClassVar
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
-from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from starlette.exceptions import HTTPException
 
-from app.core.database_errors import describe, is_passing
+from app.core.database_errors import DatabaseAway, describe, is_passing, is_taken
 
 logger = logging.getLogger("app.errors")
 
@@ -75,7 +74,7 @@ class PreconditionFailed(AppError):
 
 class ContentTooLarge(AppError):
     status = 413
-    default = "The body is too large"
+    default = "Content Too Large"  # as Starlette has it
 
 
 class TooManyRequests(AppError):
@@ -118,10 +117,9 @@ def documented(*errors: type[AppError]) -> dict[int | str, dict[str, Any]]:
 def add_error_handlers(app: FastAPI) -> None:
     app.add_exception_handler(HTTPException, _http_error)
     app.add_exception_handler(RequestValidationError, _validation_error)
-    app.add_exception_handler(IntegrityError, _integrity_error)
     app.add_exception_handler(DBAPIError, _database_error)
-    for gone in (PoolTimeoutError, ConnectionError, TimeoutError, gaierror):  # the drivers' own, at connecting
-        app.add_exception_handler(gone, _unavailable)
+    app.add_exception_handler(PoolTimeoutError, _unavailable)
+    app.add_exception_handler(DatabaseAway, _unavailable)
 
 
 def render(error: HTTPException) -> Response:
@@ -155,14 +153,12 @@ def _message(fault: Mapping[str, Any]) -> str:
     return fault["msg"]
 
 
-async def _integrity_error(_request: Request, error: Exception) -> Response:
-    """A unique or foreign key that the database refused: somebody else was first."""
-    logger.warning("the database refused a row", extra={"error": describe(error)})
-    return render(Conflict())
-
-
 async def _database_error(request: Request, error: Exception) -> Response:
+    """409 for a unique or foreign key, 503 for what passes; the rest is a bug, which is a logged 500."""
     assert isinstance(error, DBAPIError)
+    if is_taken(error):
+        logger.warning("the database refused a row", extra={"error": describe(error)})
+        return render(Conflict())
     if not is_passing(error):
         raise error
     return await _unavailable(request, error)

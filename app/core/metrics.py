@@ -39,12 +39,11 @@ class RequestMetrics:
 
         return Instruments()
 
-    # FastAPI's own of OpenTelemetry, where its metrics are sent.
+    # OpenTelemetry's, where its metrics are sent.
     otel_durations: "otel.Histogram | None" = None
 
-    def observe_untraced(self, scope: Scope, route: str, status: int, seconds: float) -> None:
-        """FastAPI measures what it traces; the other requests are measured here, so that the metrics are of all."""
-        if self.otel_durations is not None and scope.get("fastapi.telemetry") is None:
+    def observe_otel(self, scope: Scope, route: str, status: int, seconds: float) -> None:
+        if self.otel_durations is not None:
             self.otel_durations.record(seconds, _otel_attributes(scope, route, status))
 
     def refused(self, limit: str) -> None:

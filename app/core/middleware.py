@@ -11,6 +11,7 @@ from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
+from starlette.middleware.body_limit import RequestBodyLimitMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.core.config import Settings
@@ -21,8 +22,7 @@ from app.core.rate_limit import POLICY_HEADER, STATE_HEADER, rate_limit_headers
 
 logger = logging.getLogger("app.access")
 
-MAX_BODY_BYTES = 1024 * 1024
-BODY_TIMEOUT_S = 30.0  # 35 KB a second for the largest
+BODY_TIMEOUT_S = 30.0  # 35 KB a second for MAX_BODY_BYTES
 # They make no link and no redirect, and who asks them (Prometheus, a balancer, a probe) asks by address.
 FOR_ANY_HOST = frozenset({"/health/live", "/health/ready", "/metrics"})
 SAFE_REQUEST_ID = re.compile(rb"[A-Za-z0-9-]{1,64}")
@@ -40,7 +40,7 @@ EXPOSED_HEADERS = [
 
 def add_middleware(app: FastAPI, settings: Settings, metrics: RequestMetrics) -> None:
     """The last that is added is the first that a request meets."""
-    app.add_middleware(BodyLimit)
+    app.add_middleware(BodyLimit, max_body_size=settings.max_body_bytes)
     if settings.allowed_hosts:
         app.add_middleware(AllowedHosts, hosts=settings.allowed_hosts)
     app.add_middleware(Requests, metrics=metrics, https=settings.environment == "production")
@@ -121,7 +121,7 @@ class Requests:
         route, method = route_template(scope), scope["method"]
         self.metrics.counted.durations.labels(method if method in METHODS else "OTHER", route, status).observe(seconds)
         if self.metrics.otel_durations is not None:
-            self.metrics.observe_untraced(scope, route, status, seconds)
+            self.metrics.observe_otel(scope, route, status, seconds)
         if logger.isEnabledFor(logging.INFO):
             # The path as it came over the wire: decoded, it could hold a line break. No query: it may hold a secret.
             path = scope.get("raw_path", b"").partition(b"?")[0].decode("ascii", "replace")
@@ -182,25 +182,24 @@ class AllowedHosts:
 
 
 class BodyLimit:
-    """Refuses a body over MAX_BODY_BYTES before it is parsed, announced or chunked, and one that does not arrive."""
+    """Starlette's limit of a body, with a timeout, and 413 as JSON.
 
-    def __init__(self, app: ASGIApp) -> None:
+    A route's or a router's own `max_body_size` replaces the default, whether it is larger or smaller.
+    """
+
+    def __init__(self, app: ASGIApp, max_body_size: int) -> None:
         self.app = app
+        self.limited = RequestBodyLimitMiddleware(app, max_body_size)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or _has_no_body(scope):
             await self.app(scope, receive, send)
             return
-        announced = Headers(scope=scope).get("content-length", "0")
-        if not announced.isdecimal() or int(announced[:20]) > MAX_BODY_BYTES:
-            await render(ContentTooLarge())(scope, receive, send)
-            return
-        received = 0
-        is_complete = False
+        is_complete = is_refused = False
         deadline = asyncio.get_running_loop().time() + BODY_TIMEOUT_S
 
-        async def receive_limited() -> Message:
-            nonlocal received, is_complete
+        async def receive_in_time() -> Message:
+            nonlocal is_complete
             if is_complete:  # what comes now is that the client goes away
                 return await receive()
             try:
@@ -208,14 +207,22 @@ class BodyLimit:
                     message = await receive()
             except TimeoutError:
                 raise RequestTimeout from None
-            if message["type"] == "http.request":
-                is_complete = not message.get("more_body", False)
-                received += len(message.get("body", b""))
-                if received > MAX_BODY_BYTES:
-                    raise ContentTooLarge
+            is_complete = message["type"] == "http.request" and not message.get("more_body", False)
             return message
 
-        await self.app(scope, receive_limited, send)
+        async def send_json(message: Message) -> None:
+            nonlocal is_refused
+            if message["type"] == "http.response.start" and _is_plain_413(message):
+                is_refused = True
+                await render(ContentTooLarge())(scope, receive, send)
+            elif not is_refused:
+                await send(message)
+
+        await self.limited(scope, receive_in_time, send_json)
+
+
+def _is_plain_413(message: Message) -> bool:
+    return message["status"] == 413 and Headers(raw=message["headers"]).get("content-type", "").startswith("text/plain")
 
 
 def _has_no_body(scope: Scope) -> bool:

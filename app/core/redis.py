@@ -17,9 +17,11 @@ logger = logging.getLogger("app.redis")
 
 T = TypeVar("T")
 
-TIMEOUT_S = 1.0
+TICK_S = 0.1
+TIMEOUT_TICKS = 10  # one second of an event loop that runs
 AWAY_S = 5.0
 MAX_CONNECTIONS = 20
+UVLOOP_CLOSED = "the handler is closed"  # uvloop's RuntimeError for a write to a closed transport
 
 
 class RedisAway(Exception):
@@ -38,7 +40,7 @@ class RedisLink:
 
     @cached_property
     def pool(self) -> "BlockingConnectionPool":
-        """One short try a command: what to do when it fails is decided here, not in the library.
+        """One try a command, without a timeout of the library's: `ask` has the only one.
 
         Raises:
             ModuleNotFoundError: the library is not installed.
@@ -52,9 +54,9 @@ class RedisLink:
         return BlockingConnectionPool.from_url(
             self.url,
             max_connections=MAX_CONNECTIONS,
-            timeout=TIMEOUT_S,
-            socket_timeout=TIMEOUT_S,
-            socket_connect_timeout=TIMEOUT_S,
+            timeout=None,
+            socket_timeout=None,
+            socket_connect_timeout=None,
             retry=Retry(NoBackoff(), 0),
             redis_connect_func=self._connected,
             # With these, a connection that Redis has closed would be used once more (redis-py 8.1, ensure_connection).
@@ -71,16 +73,17 @@ class RedisLink:
         """The answer to what the question asks of Redis.
 
         Raises:
-            RedisAway: there is none within TIMEOUT_S, or Redis was away a moment ago.
+            RedisAway: there is none in time, or Redis was away a moment ago.
         """
         from redis.exceptions import RedisError
 
         if not self._may_ask():
             raise RedisAway
         try:
-            async with asyncio.timeout(TIMEOUT_S):
-                answer = await question()
-        except (RedisError, OSError, RuntimeError) as error:  # RuntimeError: uvloop's, of a socket that is closed
+            answer = await _in_time(question)
+        except (RedisError, OSError, RuntimeError) as error:
+            if isinstance(error, RuntimeError) and UVLOOP_CLOSED not in str(error):
+                raise
             self._note_away(error)
             raise RedisAway from error
         self._note_back()
@@ -108,3 +111,28 @@ class RedisLink:
         if self._is_away:
             logger.info("Redis is back")
         self._is_away, self._ask_again_at = False, 0.0
+
+
+async def _in_time(question: Callable[[], Awaitable[T]]) -> T:
+    """The answer. Raises TimeoutError when there is none within TIMEOUT_TICKS.
+
+    The ticks are those of the event loop: a loop that is blocked for seconds loses one of them. A deadline would pass
+    in that time, and an answer that has arrived meanwhile would count as a Redis that is away.
+    """
+    loop = asyncio.get_running_loop()
+    left = TIMEOUT_TICKS
+
+    def tick() -> None:
+        nonlocal left, timer
+        left -= 1
+        if left:
+            timer = loop.call_later(TICK_S, tick)
+        else:
+            limit.reschedule(loop.time())
+
+    async with asyncio.timeout(None) as limit:
+        timer = loop.call_later(TICK_S, tick)
+        try:
+            return await question()
+        finally:
+            timer.cancel()

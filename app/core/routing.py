@@ -55,6 +55,7 @@ class Route(APIRoute):
     def get_route_handler(self) -> Callable[[Request], Any]:
         handle = run = super().get_route_handler()
         has_transaction = _has_transaction(self.dependant)
+        reads_body = bool({"POST", "PUT", "PATCH", "DELETE"} & set(self.methods or ()))
         is_stored = may_be_stored(self.endpoint)
         is_row = isinstance(self.response_model, type) and issubclass(self.response_model, RowSchema)
         has_etag = is_row and is_stored  # no later GET gives the bytes that showed a secret
@@ -67,6 +68,8 @@ class Route(APIRoute):
             if b"%00" in request.scope["query_string"]:
                 raise Invalid("query", "query", UNSTORABLE_MESSAGE, "unstorable")
             request = StrictRequest(request.scope, request.receive)
+            if reads_body:
+                request.check_length()
             is_idempotent = takes_key and idempotency.HEADER in request.headers
             response = await (run_idempotent(request) if is_idempotent else run(request))
             if has_etag and response.status_code < 300:

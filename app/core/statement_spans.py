@@ -8,7 +8,7 @@ from sqlalchemy import event
 from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from app.core.statements import shape
+from app.core.statement_watch import shape
 
 SPAN = "groundwork_span"  # an attribute of what SQLAlchemy knows of one execution
 

@@ -4,6 +4,7 @@ With its text and its route, and never a parameter. Elsewhere nothing of it is t
 """
 
 import logging
+import re
 import time
 from collections.abc import Iterable
 from contextvars import ContextVar
@@ -17,12 +18,16 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.core.config import Settings
 from app.core.logs import route_template
-from app.core.statements import shape
 
 logger = logging.getLogger("app.database")
 
 SLOW_S = 0.1
 MANY = 5  # on a page of a hundred rows it would be a hundred
+
+MAX_LENGTH = 1000
+
+_LITERAL = re.compile(r"'(?:[^']|'')*'?")
+_SPACE = re.compile(r"\s+")
 
 STARTED = "statement_started"  # of the connection, which has one statement at a time
 
@@ -87,3 +92,9 @@ def _watch(engine: AsyncEngine) -> None:
 def _fields(statement: str, seconds: float, scope: Scope | None) -> dict[str, Any]:
     route = {"route": f"{scope['method']} {route_template(scope)}"} if scope is not None else {}  # else a job's
     return {"duration_ms": round(seconds * 1000, 1), **route, "statement": shape(statement)}
+
+
+def shape(statement: str) -> str:
+    """The statement in one line. It has placeholders where its parameters go; a text that was written into it is taken
+    out, too."""
+    return _SPACE.sub(" ", _LITERAL.sub("'...'", statement)).strip()[:MAX_LENGTH]

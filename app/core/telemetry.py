@@ -48,8 +48,7 @@ def observe_app(
     """Have every request measured, traced or not; the spans say whose they are; and each statement have a span."""
     if providers is None:
         return
-    if providers.has_metrics:
-        metrics.otel_durations, _ = app._native_telemetry._instruments()  # noqa: SLF001 - held by a test
+    metrics.otel_durations = providers.durations
     if providers.tracer is not None:
         from app.core.statement_spans import trace_statements
 
@@ -64,7 +63,6 @@ async def sending(providers: "Providers | None") -> AsyncGenerator[None]:
     if providers is None:
         yield
         return
-    providers.open()
     try:
         yield
     finally:

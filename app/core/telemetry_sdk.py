@@ -1,36 +1,36 @@
 """The providers of OpenTelemetry's SDK. Imported where an endpoint is set only: it takes a quarter of a second."""
 
 import logging
+import random
+import re
 import time
 from threading import Thread
 
 from fastapi.telemetry import TelemetryConfig
 from opentelemetry.context import Context
-from opentelemetry.exporter.otlp.proto.http._log_exporter import OTLPLogExporter
 from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
-from opentelemetry.sdk._logs import LoggerProvider, LogRecordProcessor, ReadWriteLogRecord
-from opentelemetry.sdk._logs.export import BatchLogRecordProcessor
+from opentelemetry.metrics import Histogram
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
-from opentelemetry.sdk.metrics.view import DropAggregation, View
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import Span, SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.sdk.trace.sampling import ALWAYS_ON
 from opentelemetry.trace import Tracer
 from opentelemetry.util.re import parse_env_headers
+from starlette.types import Scope
 
 from app.core.config import Settings
-from app.core.database_errors import describe
-from app.core.logs import format_exception
-from app.core.sampling import Sampling
-from app.core.telemetry_lines import SendLines
 
 # A line for each attempt while the collector is away; that it gave up is an error.
 logging.getLogger("opentelemetry.exporter").setLevel(logging.ERROR)
 
+BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10)
 CLOSE_S = 3.0  # what is not sent by then is lost
+# W3C Trace Context, 3.2: the trace's id, the parent's, and whether the parent is traced.
+TRACEPARENT = re.compile(rb"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-([0-9a-f]{2})(?:-.*)?")
+SAMPLED = 1
 
 
 class Providers:
@@ -41,43 +41,31 @@ class Providers:
         self._headers = parse_env_headers(settings.otel_exporter_otlp_headers.get_secret_value(), liberal=True)
         self._sampling = Sampling(settings)
         self._resource = Resource.create({"service.name": settings.otel_service_name or settings.app_name})
-        has_traces, has_metrics, has_logs = (
+        has_traces, has_metrics = (
             exporter == "otlp"
             for exporter in (
                 settings.otel_traces_exporter,
                 settings.otel_metrics_exporter,
-                settings.otel_logs_exporter,
             )
         )
         self._traces = self._tracing() if has_traces else None
         self._metrics = self._metering() if has_metrics else None
-        self._logs = self._logging() if has_logs else None
-        self._lines = SendLines(self._logs) if self._logs is not None else None
-        self.has_metrics = has_metrics
+        self.durations = self._durations(self._metrics) if self._metrics is not None else None
         self.tracer: Tracer | None = self._traces.get_tracer("app") if self._traces is not None else None
 
     @property
     def config(self) -> TelemetryConfig:
         return {
             "tracer_provider": self._traces,
-            "meter_provider": self._metrics,
-            "logger_provider": self._logs,
             "tracing": self._traces is not None,
-            "metrics": self._metrics is not None,
-            "logs": self._logs is not None,
+            "metrics": False,  # FastAPI measures only what it traces
+            "logs": False,  # they are on stdout
             "auto_configure": False,
             "exclude": self._sampling.leaves_out,
         }
 
-    def open(self) -> None:
-        """To be called when the application serves: one that was only made has no log lines."""
-        if self._lines is not None:
-            logging.getLogger().addHandler(self._lines)
-
     def close(self) -> None:
-        if self._lines is not None:
-            logging.getLogger().removeHandler(self._lines)
-        providers = [provider for provider in (self._traces, self._metrics, self._logs) if provider is not None]
+        providers = [provider for provider in (self._traces, self._metrics) if provider is not None]
         # As daemons: a collector that is away is tried for longer than a process may take to end.
         closing = [Thread(target=provider.shutdown, daemon=True) for provider in providers]
         for one in closing:
@@ -96,16 +84,17 @@ class Providers:
     def _metering(self) -> MeterProvider:
         exporter = OTLPMetricExporter(f"{self._endpoint}/v1/metrics", headers=self._headers)
         readers = [PeriodicExportingMetricReader(exporter)]
-        # FastAPI counts active requests among those that are traced only.
-        views = [View(instrument_name="http.server.active_requests", aggregation=DropAggregation())]
-        return MeterProvider(metric_readers=readers, resource=self._resource, views=views, shutdown_on_exit=False)
+        return MeterProvider(metric_readers=readers, resource=self._resource, shutdown_on_exit=False)
 
-    def _logging(self) -> LoggerProvider:
-        provider = LoggerProvider(resource=self._resource, shutdown_on_exit=False)
-        provider.add_log_record_processor(WithoutValues())
-        exporter = OTLPLogExporter(f"{self._endpoint}/v1/logs", headers=self._headers)
-        provider.add_log_record_processor(BatchLogRecordProcessor(exporter))
-        return provider
+    @staticmethod
+    def _durations(provider: MeterProvider) -> Histogram:
+        """Of all requests, traced or not, by the name and in the buckets of OpenTelemetry's semantic conventions."""
+        return provider.get_meter("app").create_histogram(
+            "http.server.request.duration",
+            unit="s",
+            description="Duration of HTTP server requests.",
+            explicit_bucket_boundaries_advisory=BUCKETS_S,
+        )
 
 
 class WithoutQuery(SpanProcessor):
@@ -116,18 +105,22 @@ class WithoutQuery(SpanProcessor):
             span.set_attribute("url.query", "REDACTED")
 
 
-class WithoutValues(LogRecordProcessor):
-    """FastAPI and the SDK put an exception's words into its record: a driver's hold rows, pydantic's what was sent."""
+class Sampling:
+    """Which requests are traced, by OTEL_TRACES_SAMPLER and OTEL_TRACES_SAMPLER_ARG, decided before a span begins.
 
-    def on_emit(self, log_record: ReadWriteLogRecord) -> None:
-        error, attributes = log_record.log_record.exception, log_record.log_record.attributes
-        if error is None or attributes is None:
-            return
-        told = format_exception((type(error), error, error.__traceback__))
-        safe = {"exception.message": describe(error).partition(": ")[2], "exception.stacktrace": told}
-        log_record.log_record.attributes = {**attributes, **safe}
+    OpenTelemetry's own samplers run when a span exists already, and again for each part of a request.
+    """
 
-    def shutdown(self) -> None: ...
+    def __init__(self, settings: Settings) -> None:
+        name = settings.otel_traces_sampler.removeprefix("parentbased_")
+        self._goes_by_parent = settings.otel_traces_sampler != name
+        self._share = {"always_on": 1.0, "always_off": 0.0}.get(name, settings.otel_traces_sampler_arg)
 
-    def force_flush(self, timeout_millis: int = 30000) -> bool:  # noqa: ARG002 - likewise
-        return True
+    def leaves_out(self, scope: Scope) -> bool:
+        sent = (value for name, value in scope["headers"] if name == b"traceparent")
+        parent = TRACEPARENT.fullmatch(next(sent, b""))
+        if parent is not None and self._goes_by_parent:
+            return not int(parent[2], 16) & SAMPLED
+        # By the id, all services that take the same share take the same traces.
+        place = int(parent[1][16:], 16) / 2**64 if parent is not None else random.random()  # noqa: S311 - no secret
+        return place >= self._share

@@ -1,5 +1,6 @@
 """The files of deploy/ that no server reads in the tests: they are whole, and say what the application needs."""
 
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -7,12 +8,14 @@ from typing import Any
 
 import pytest
 import yaml
+from fastapi.routing import iter_route_contexts
 
 from app.core.config import Settings
-from app.core.middleware import MAX_BODY_BYTES
 from app.core.protocol import IDLE_GRACE_S
 from app.core.server import SHUTDOWN_TIMEOUT_S
 from app.health.readiness import TIMEOUT_S
+from app.main import create_app
+from tests import factories
 from tests.processes import BIN, ROOT
 
 DEPLOY = ROOT / "deploy"
@@ -32,7 +35,6 @@ def test_traefik_sends_nothing_that_was_sent_again_and_no_slow_request_on(traefi
     router, middlewares = traefik["routers"]["app"], traefik["middlewares"]
     assert set(router["middlewares"]) == set(middlewares)
     assert "!PathPrefix(`/metrics`)" in router["rule"]
-    assert middlewares["body"]["buffering"]["maxRequestBodyBytes"] == MAX_BODY_BYTES
     assert set(middlewares["retry"]["retry"]) == {"attempts", "initialInterval"}
     static = yaml.safe_load((DEPLOY / "traefik" / "traefik.yml").read_text())
     assert router["entryPoints"] == ["websecure"]
@@ -67,3 +69,12 @@ def test_systemd_waits_for_what_is_in_flight_and_starts_again(name: str, tmp_pat
         unit.write_text(text.replace("/srv/groundwork/.venv/bin", str(BIN)))
         run = subprocess.run([program, "verify", "--man=no", unit], text=True, capture_output=True)
         assert (run.returncode, run.stderr) == (0, "")
+
+
+def test_no_proxy_refuses_a_body_that_a_route_takes(traefik: dict[str, Any]) -> None:
+    app = create_app(factories.settings())
+    own = [getattr(route, "max_body_size", None) for route in iter_route_contexts(app.routes)]
+    largest = max([app.state.settings.max_body_bytes, *(limit for limit in own if limit is not None)])
+    (nginx,) = re.findall(r"client_max_body_size (\d+)m;", (DEPLOY / "nginx" / "nginx.conf").read_text())
+    assert int(nginx) * 2**20 >= largest
+    assert traefik["middlewares"]["body"]["buffering"]["maxRequestBodyBytes"] >= largest

@@ -24,7 +24,6 @@ from app.core.errors import Conflict
 from app.core.jobs import enqueue
 from app.core.jobs.task import TASKS
 from app.core.mail import templates
-from app.core.middleware import MAX_BODY_BYTES
 from app.examples.models import ExampleItem
 from app.main import create_app
 from tests import factories
@@ -164,7 +163,7 @@ async def test_the_pattern_of_a_file_refuses(snippets: dict[str, Any], mine: fac
     files = f"{(await factories.item(mine))['id']}/files"
     status, body = await call(mine, "POST", files, files={"file": ("page.png", b"<html>", "text/html")})
     assert (status, body["detail"][0]["loc"]) == (422, ["body", "file"])
-    large = {"file": ("large.png", bytes(MAX_BODY_BYTES), "image/png")}
+    large = {"file": ("large.png", bytes(mine.app.state.settings.max_body_bytes), "image/png")}
     assert (await call(mine, "POST", files, files=large))[0] == 413
     assert (await call(mine, "POST", files, data={"file": "no file"}))[0] == 422
     assert (await call(mine, "POST", files))[0] == 422

@@ -4,7 +4,7 @@ import re
 from collections.abc import AsyncIterator
 
 import pytest
-from fastapi import FastAPI
+from fastapi import FastAPI, Request
 from httpx2 import AsyncClient
 
 from app.core.policy import public
@@ -123,13 +123,51 @@ async def test_a_body_may_have_a_mebibyte_and_no_byte_more(user: Actor) -> None:
         headers = {"Content-Type": "application/json"}
         assert (await user.http.post("/api/v1/items", content=body, headers=headers)).status_code == status
 
-        async def chunks(body: bytes = body) -> AsyncIterator[bytes]:
-            for start in range(0, len(body), 65_536):
-                yield body[start : start + 65_536]
-
-        chunked = await user.http.post("/api/v1/items", content=chunks(), headers=headers)
+        chunked = await user.http.post("/api/v1/items", content=_chunks(body), headers=headers)
         assert chunked.status_code == status
-        assert status == 201 or chunked.json() == {"detail": "The body is too large"}
+        assert status == 201 or chunked.json() == {"detail": "Content Too Large"}
+
+
+async def test_a_routes_own_max_body_size_wins(app: FastAPI) -> None:
+    router, small = Router(prefix="/bodies"), Router(prefix="/small")
+    ran: list[str] = []
+
+    @router.post("/large", max_body_size=4_000_000)
+    @router.post("/tiny", max_body_size=1024)
+    @router.post("/default")
+    @small.post("/default")
+    @public
+    async def count(request: Request) -> int:
+        return len(await request.body())
+
+    @router.post("/unread", max_body_size=1024)
+    @public
+    async def unread() -> None:
+        ran.append("unread")
+
+    limits = [("large", 3_000_000, 4_000_001), ("tiny", 1024, 2048), ("default", 1_048_576, 1_048_577)]
+    limits += [("small/default", 1024, 2048)]
+    async with factories.building(app, router) as build:
+        built = build()
+        built.include_router(small, prefix="/bodies", max_body_size=1024)
+        client = factories.client(built)
+        for path, accepted, refused in limits:
+            for size, status in [(accepted, 200), (refused, 413)]:
+                for content in (bytes(size), _chunks(bytes(size))):
+                    answer = await client.post(f"/bodies/{path}", content=content)
+                    assert answer.status_code == status, (path, size, type(content))
+                    assert answer.json() == (size if status == 200 else {"detail": "Content Too Large"})
+                    assert "X-Request-ID" in answer.headers
+        assert (await client.post("/bodies/unread", content=bytes(2048))).status_code == 413
+        assert (await client.post("/nowhere", content=bytes(2_000_000))).json() == {"detail": "Content Too Large"}
+        assert not ran
+        small_default = build(max_body_bytes=2048)
+        assert (await factories.client(small_default).post("/bodies/default", content=bytes(2049))).status_code == 413
+
+
+async def _chunks(body: bytes) -> AsyncIterator[bytes]:
+    for start in range(0, len(body), 65_536):
+        yield body[start : start + 65_536]
 
 
 async def test_a_lying_content_length_is_refused(client: AsyncClient) -> None:

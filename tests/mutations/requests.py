@@ -7,6 +7,7 @@ MIDDLEWARE = "app/core/middleware.py"
 LIST_ORDER = "app/core/list_order.py"
 PAGINATION = "app/core/pagination.py"
 NO_JSON = kept_by("unit/test_strict_json test_what_is_not_is_refused")
+OWN_LIMIT = kept_by("integration/test_http test_a_routes_own_max_body_size_wins")
 BODY_LIMIT = kept_by("integration/test_http test_a_body_may_have_a_mebibyte_and_no_byte_more")
 BAD_QUERY = kept_by("integration/test_lists test_a_bad_query_is_422_and_names_the_parameter")
 SECURITY_HEADERS = kept_by("integration/test_http test_every_answer_has_the_security_headers")
@@ -90,12 +91,24 @@ REQUESTS = [
         kept_by("integration/test_hostile test_nothing_that_was_sent_is_echoed"),
     ),
     Defence(
-        "a body is bounded though it is chunked", MIDDLEWARE, "if received > MAX_BODY_BYTES:", "if False:", BODY_LIMIT
+        "a body is bounded though it is chunked",
+        MIDDLEWARE,
+        "await self.limited(scope, receive_in_time, send_json)",
+        "await self.app(scope, receive_in_time, send_json)",
+        BODY_LIMIT,
+    ),
+    Defence("a body that is too large is JSON", MIDDLEWARE, "and _is_plain_413(message):", "and False:", OWN_LIMIT),
+    Defence(
+        "an endpoint does not run for a body that is too large",
+        "app/core/routing.py",
+        "            request.check_length()\n",
+        "",
+        OWN_LIMIT,
     ),
     Defence(
         "a length is a number",
-        MIDDLEWARE,
-        "if not announced.isdecimal() or int(announced[:20]) > MAX_BODY_BYTES:",
+        JSON,
+        "if not announced.isdecimal() or int(announced[:20]) > limit:",
         "if False:",
         kept_by("integration/test_http test_a_lying_content_length_is_refused"),
     ),

@@ -4,6 +4,7 @@ from tests.mutations.defence import Defence, kept_by
 
 DATABASE = "app/core/database.py"
 ENGINES = "app/core/engines.py"
+ERRORS = "app/core/errors.py"
 IDEMPOTENCY = "app/core/idempotency.py"
 EXECUTION = "app/core/jobs/execution.py"
 OUTBOX = "app/core/jobs/outbox.py"
@@ -49,6 +50,20 @@ STORAGE = [
         kept_by("integration/test_lost_connections test_whenever_a_connection_is_lost_the_client_hears_to_come_again"),
     ),
     Defence(
+        "an endpoint's own ConnectionError is a bug",
+        ERRORS,
+        "app.add_exception_handler(DatabaseAway, _unavailable)",
+        "app.add_exception_handler(ConnectionError, _unavailable)",
+        kept_by("integration/test_errors test_errors_of_an_endpoints_own_code_are_a_logged_500"),
+    ),
+    Defence(
+        "a NOT NULL violation is a bug",
+        ERRORS,
+        "if is_taken(error):",
+        "if True:",
+        kept_by("integration/test_errors test_other_violations_are_a_logged_500"),
+    ),
+    Defence(
         "a PostgreSQL that falls silent is given up",
         ENGINES,
         '"command_timeout": silence_s}',
@@ -61,6 +76,27 @@ STORAGE = [
         "except (RedisError, OSError, RuntimeError)",
         "except (RedisError, OSError)",
         kept_by("integration/test_lost_connections test_a_redis_that_ends_every_connection_is_away_and_nothing_else"),
+    ),
+    Defence(
+        "a RuntimeError of our own is no Redis that is away",
+        "app/core/redis.py",
+        "if isinstance(error, RuntimeError) and UVLOOP_CLOSED not in str(error):",
+        "if False:",
+        kept_by("integration/test_redis test_a_runtime_error_of_our_own_is_raised_and_redis_is_not_away"),
+    ),
+    Defence(
+        "a blocked event loop is no Redis that is away",
+        "app/core/redis.py",
+        "asyncio.timeout(None)",
+        "asyncio.timeout(TICK_S * TIMEOUT_TICKS)",
+        kept_by("integration/test_redis test_a_blocked_event_loop_leaves_limits_shared"),
+    ),
+    Defence(
+        "a count that is taken back takes no other",
+        "app/core/counters.py",
+        "            await self.add(key, window_s)  # to clear",
+        "            await self.clear(key)  # to clear",
+        kept_by("integration/test_redis test_a_count_taken_back_after_its_window_keeps_the_next_one"),
     ),
     Defence(
         "a write is run again when a migration has changed its columns",

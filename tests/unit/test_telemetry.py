@@ -1,6 +1,5 @@
 """Which requests are traced, what is told of errors, and what is said when the extras are not there."""
 
-import logging
 import os
 import sys
 from collections.abc import Callable
@@ -9,15 +8,13 @@ from itertools import islice
 from typing import Any
 
 import pytest
-from opentelemetry._logs import NoOpLoggerProvider
 
 from app.core.config import SettingsError
 from app.core.logs import format_exception
 from app.core.metrics import _is_alive
-from app.core.sampling import Sampling
 from app.core.sentry import _chain, reporting_errors
 from app.core.telemetry import open_telemetry
-from app.core.telemetry_lines import SendLines
+from app.core.telemetry_sdk import Sampling
 from tests.factories import settings
 
 LOW, HIGH = "4bf92f3577b34da6" + "0" * 15 + "1", "4bf92f3577b34da6" + "f" * 16
@@ -133,12 +130,6 @@ def test_an_error_is_told_once_whatever_caused_what(chain: Callable[[], None], l
     error = raised(chain)
     assert format_exception((type(error), error, error.__traceback__)).count("Traceback") == length
     assert len(list(islice(_chain({"exc_info": (type(error), error, error.__traceback__)}), 100))) == length
-
-
-def test_a_line_that_cannot_be_written_fails_nothing(capsys: pytest.CaptureFixture[str]) -> None:
-    line = logging.LogRecord("app", logging.INFO, __file__, 1, "%d of %d", ("one",), None)
-    SendLines(NoOpLoggerProvider()).handle(line)
-    assert "Logging error" in capsys.readouterr().err
 
 
 def test_the_number_of_a_process_may_be_anothers_by_now(monkeypatch: pytest.MonkeyPatch) -> None:

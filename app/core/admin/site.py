@@ -22,6 +22,7 @@ from app.core.admin import fields, forms, references
 from app.core.admin.address import address
 from app.core.admin.views import EntityView
 from app.core.config import Settings
+from app.core.database_errors import is_taken
 from app.core.encryption import DecryptionError, decrypt, encrypt
 from app.core.errors import Conflict, Invalid, NotFound
 from app.core.pages import HEADERS
@@ -169,7 +170,9 @@ async def _tried(writing: Any, context: dict[str, Any]) -> Any:
             forms.complain(context["form"], detail[0]["loc"][1], message=error.message)
         else:
             context["error"] = error.message
-    except IntegrityError:
+    except IntegrityError as error:
+        if not is_taken(error):
+            raise
         context["error"] = Conflict.default
     except HTTPException as error:
         context["error"] = str(error.detail)

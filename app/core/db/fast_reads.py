@@ -14,6 +14,7 @@ from sqlalchemy.engine import Dialect
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
+from app.core.database_errors import DatabaseAway
 from app.core.db.reads import AnySelect, Row
 
 Convert = Callable[[Any], Any] | None
@@ -73,7 +74,8 @@ class FastReads:
 
         Raises:
             DBAPIError: as SQLAlchemy does.
-            PoolTimeoutError: no connection is free, or the server does not answer.
+            PoolTimeoutError: no connection is free.
+            DatabaseAway: the server cannot be connected to, or does not answer.
         """
         query = self._queries.get(statement)
         if query is None:
@@ -87,12 +89,21 @@ class FastReads:
         if self._pool is None:
             self._pool = await asyncpg.create_pool(min_size=0, max_size=self._size, reset=_keep, **self._options)
         try:
-            async with self._pool.acquire(timeout=self._timeout_s) as connection:
-                return query.rows(await connection.fetch(query.sql, *parameters))
+            connection = await self._pool.acquire(timeout=self._timeout_s)
         except TimeoutError as error:
-            raise PoolTimeoutError(f"no connection within {self._timeout_s} s, or no answer") from error
-        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+            raise PoolTimeoutError(f"no connection within {self._timeout_s} s") from error
+        except OSError as error:
+            raise DatabaseAway.of(error) from error
+        except (asyncpg.PostgresError, asyncpg.InterfaceError) as error:
             raise _wrapped(query.sql, error) from error
+        try:
+            return query.rows(await connection.fetch(query.sql, *parameters))
+        except OSError as error:  # TimeoutError too: the server is silent
+            raise DatabaseAway.of(error) from error
+        except (asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            raise _wrapped(query.sql, error) from error
+        finally:
+            await self._pool.release(connection)
 
     @property
     def in_use(self) -> tuple[int, int]:
@@ -111,5 +122,5 @@ async def _keep(_connection: asyncpg.Connection) -> None:
 
 def _wrapped(sql: str, error: Exception) -> DBAPIError:
     state = getattr(error, "sqlstate", None) or ""
-    is_lost = isinstance(error, (asyncpg.InterfaceError, OSError)) or state.startswith(LOST)
+    is_lost = isinstance(error, asyncpg.InterfaceError) or state.startswith(LOST)
     return DBAPIError(sql, None, error, hide_parameters=True, connection_invalidated=is_lost)

@@ -4,6 +4,7 @@ from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 
 from app.core.database import Database, utcnow
+from app.core.database_errors import is_taken
 from app.core.jobs.outbox import OutboxJob, new_row
 from app.core.jobs.task import TASKS, Task
 
@@ -26,8 +27,9 @@ class Schedule:
             try:
                 async with self._database.sessions.begin() as db:
                     db.add(new_row(task, {}, key=key))
-            except IntegrityError:
-                pass  # another process was faster
+            except IntegrityError as error:
+                if not is_taken(error):  # else another process was faster
+                    raise
 
 
 def _key(task: Task[...]) -> str:
