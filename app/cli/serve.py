@@ -1,19 +1,33 @@
 """`app serve`: what `make run` runs."""
 
 import os
+import signal
 import socket
 from collections.abc import Generator
 from contextlib import contextmanager
 from errno import EACCES, EADDRINUSE
 from tempfile import TemporaryDirectory
 
+from granian import Granian
+from granian.constants import HTTPModes, Interfaces
+from granian.http import HTTP1Settings, HTTP2Settings
+from granian.log import LogLevels
+
 from app.cli.migrate import migrated
 from app.cli.report import Fault, say
 from app.core.config import Settings
 from app.core.config_faults import right
 from app.core.environment import load_settings
+from app.core.logs import configure_logging
 from app.core.metrics import SHARED_FOLDER
-from app.core.server import make_config, serve
+
+SHUTDOWN_TIMEOUT_S = 30  # for what is in flight, after DRAIN_SECONDS; then a worker is killed
+MAX_HEAD_BYTES = 64 * 1024
+MAX_CONNECTIONS = 8192  # of a worker, used or not; further ones wait in the listener's queue
+PING_INTERVAL_S = 30  # of HTTP/2: a client that does not answer is gone
+
+# To the root logger's handlers, as every other line. The name is the one that Granian documents.
+LOGGERS = {"loggers": {"_granian": {"handlers": [], "propagate": True}, "granian.access": {"handlers": []}}}
 
 
 def run() -> None:
@@ -21,17 +35,39 @@ def run() -> None:
     _require_free_port(settings)
     migrated(settings)
     _say_where(settings)
-    config = make_config(
-        "app.main:app",
-        host=settings.host,
+    configure_logging(settings)
+    os.register_at_fork(after_in_child=_reset_signals)
+    with _shared_metrics(settings):
+        _serve(settings)
+
+
+def _reset_signals() -> None:
+    """A new worker ends on a signal until Granian handles it there; the main process's handler would drop it."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.SIG_DFL)
+
+
+def _serve(settings: Settings) -> None:
+    server = Granian(
+        "app.cli.worker_app:create",
+        factory=True,
+        interface=Interfaces.ASGI,
+        address=settings.host,
         port=settings.port,
         workers=settings.web_concurrency,
-        forwarded_allow_ips=settings.forwarded_allow_ips,
-        drain_seconds=settings.drain_seconds,
-        keep_alive_seconds=settings.keep_alive_seconds,
+        http=HTTPModes.auto if settings.http2_enabled else HTTPModes.http1,
+        http1_settings=HTTP1Settings(
+            header_read_timeout=settings.keep_alive_seconds * 1000,  # from the end of the last request
+            max_buffer_size=MAX_HEAD_BYTES,
+        ),
+        http2_settings=HTTP2Settings(max_headers_size=MAX_HEAD_BYTES, keep_alive_interval=PING_INTERVAL_S * 1000),
+        backpressure=MAX_CONNECTIONS,
+        respawn_failed_workers=True,
+        workers_kill_timeout=settings.drain_seconds + SHUTDOWN_TIMEOUT_S,
+        log_level=LogLevels(settings.log_level.lower()),
+        log_dictconfig=LOGGERS,
     )
-    with _shared_metrics(settings):
-        serve(config)
+    server.serve()
 
 
 @contextmanager

@@ -119,8 +119,9 @@ class Settings(BaseSettings):
 
     host: str = Field("127.0.0.1", description="an address to listen on: 127.0.0.1 or 0.0.0.0")
     port: int = Field(8000, ge=1, le=65535, description="a whole number from 1 to 65535")
+    http2_enabled: bool = Field(False, description="true or false")
     drain_seconds: int = Field(0, ge=0, le=300, description="a whole number from 0 to 300")
-    keep_alive_seconds: int = Field(5, ge=3, le=900, description="a whole number from 3 to 900")
+    keep_alive_seconds: int = Field(10, ge=10, le=900, description="a whole number from 10 to 900")
     web_concurrency: int = Field(1, ge=1, le=256, description="a number of worker processes from 1 to 256")
 
     log_format: Literal["console", "json"] | None = Field(

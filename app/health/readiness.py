@@ -47,6 +47,7 @@ class Readiness:
         self._services = {"redis": settings.redis_url, "broker": settings.celery_broker_url}
         self._reasons: dict[str, str] = {}
         self._away: set[str] = set()
+        self.is_draining = False  # the server is about to stop
         self.look = SharedLook("readiness", CACHE_S, self._ask)
 
     async def _ask(self) -> Ready:

@@ -8,10 +8,9 @@ from app.core.config import AppSettings
 from app.core.errors import NotFound
 from app.core.metrics import RequestMetrics
 from app.core.policy import public
-from app.core.protocol import DRAINING
 from app.core.routing import Router
 from app.core.schemas import AnswerSchema
-from app.health.readiness import Ready
+from app.health.readiness import Readiness, Ready
 
 router = Router(tags=["health"])
 
@@ -34,10 +33,8 @@ async def ready(request: Request, response: Response) -> Ready:
 
     `degraded` serves, without Redis or the broker or with every connection to the database in use.
     """
-    if getattr(request.state, DRAINING, False):
-        answer = Ready(status="draining", checks={})
-    else:
-        answer = await request.app.state.readiness.look()
+    readiness: Readiness = request.app.state.readiness
+    answer = Ready(status="draining", checks={}) if readiness.is_draining else await readiness.look()
     if answer.status in ("unavailable", "draining"):
         response.status_code = 503
     return answer

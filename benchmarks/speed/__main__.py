@@ -52,7 +52,7 @@ def race(address: str, folder: Path, names: list[str]) -> dict[str, object]:
                 for name in random.sample(names, len(names)):
                     if answers(name, kind):
                         results.setdefault(kind, {}).setdefault(name, []).append(one(each[name].url, kind, tokens))
-        memory = {name: servers.memory_mb(server) for name, server in each.items()}
+        memory = {name: servers.memory_mb(server.process.pid) for name, server in each.items()}
     return {"results": report.plain(results), "memory_mb": memory}
 
 

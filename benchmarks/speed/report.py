@@ -18,7 +18,7 @@ from benchmarks.speed.load import Measured
 Results = dict[str, dict[str, list[Measured]]]  # kind -> server -> one a round
 
 BEGIN, END = "<!-- what make bench wrote -->", "<!-- until here -->"
-LIBRARIES = ("fastapi", "starlette", "sqlalchemy", "pydantic", "uvicorn", "uvloop", "asyncpg", "aiosqlite")
+LIBRARIES = ("fastapi", "starlette", "sqlalchemy", "pydantic", "granian", "uvicorn", "uvloop", "asyncpg", "aiosqlite")
 
 
 def about(seconds: int, rounds: int) -> dict[str, Any]:

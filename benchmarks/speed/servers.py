@@ -17,6 +17,7 @@ from app.core.database_url import async_url
 from app.core.migrations import upgrade
 from app.core.security import create_access_token, hash_password
 from app.examples.models import ExampleItem
+from deploy.cluster.processes import descendants
 from deploy.cluster.servers import PostgreSQL
 from tests import processes
 from tests.factories import SECRET
@@ -104,7 +105,8 @@ def migrate(address: str) -> Settings:
     return settings
 
 
-def memory_mb(server: processes.Server) -> float:
-    """Resident, of the server's process."""
-    status = Path(f"/proc/{server.process.pid}/status").read_text()
-    return int(status.partition("VmRSS:")[2].split()[0]) / 1024
+def memory_mb(pid: int) -> float:
+    """Proportional set size of a process and its descendants: what they share counts once."""
+    pids = [pid, *descendants(pid)]
+    rollups = [Path(f"/proc/{pid}/smaps_rollup").read_text() for pid in pids]
+    return sum(int(text.partition("Pss:")[2].split()[0]) for text in rollups) / 1024

@@ -10,6 +10,7 @@ import time
 import urllib.request
 from pathlib import Path
 
+from benchmarks.speed.servers import memory_mb
 from tests.factories import SECRET
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -17,16 +18,22 @@ PAIRS = 9
 TIMEOUT_S = 60
 DATABASES = {"app.main:app": "sqlite:///./start.db", "benchmarks.plain:app": "sqlite+aiosqlite:///./start.db"}
 
+COMMANDS = {
+    "app.main:app": ("app.cli", "serve"),
+    "benchmarks.plain:app": ("uvicorn", "benchmarks.plain:app", "--log-level", "warning"),
+}
+
 
 def start(folder: str, target: str, root: Path = ROOT) -> tuple[float, float]:
-    """Seconds to the first answer, and MB of resident memory after it."""
+    """Seconds to the first answer, and MB of memory after it."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         port = listener.getsockname()[1]
-    words = [sys.executable, "-m", "uvicorn", target, "--port", str(port), "--log-level", "warning"]
-    env = os.environ | {"PYTHONPATH": str(root), "SECRET_KEY": SECRET, "DATABASE_URL": DATABASES[target]}
+    words = [sys.executable, "-m", *COMMANDS[target]]
+    ports = {"PORT": str(port), "UVICORN_PORT": str(port)}
+    env = os.environ | {"PYTHONPATH": str(root), "SECRET_KEY": SECRET, "DATABASE_URL": DATABASES[target]} | ports
     began = time.perf_counter()
-    server = subprocess.Popen(words, cwd=folder, env=env, stderr=subprocess.DEVNULL)
+    server = subprocess.Popen(words, cwd=folder, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         while time.perf_counter() - began < TIMEOUT_S:
             try:
@@ -35,8 +42,7 @@ def start(folder: str, target: str, root: Path = ROOT) -> tuple[float, float]:
                 time.sleep(0.002)
             else:
                 seconds = time.perf_counter() - began
-                status = Path(f"/proc/{server.pid}/status").read_text()
-                return seconds, int(status.partition("VmRSS:")[2].split()[0]) / 1024
+                return seconds, memory_mb(server.pid)
         raise TimeoutError(target)
     finally:
         server.terminate()

@@ -33,6 +33,7 @@ class Cluster:
     def _addresses(self) -> dict[str, str]:
         return {
             "SECRET_KEY": secrets.token_hex(32),
+            "DRAIN_SECONDS": "3",  # longer than nginx keeps an unused connection
             "DATABASE_URL": self.primary.url,
             "DATABASE_REPLICA_URLS": ",".join(replica.url for replica in self.replicas),
             "REDIS_URL": self.redis.url,

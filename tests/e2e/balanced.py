@@ -18,7 +18,8 @@ API = "/api/v1"
 @contextmanager
 def balanced(folder: Path, count: int, **settings: str) -> Generator[tuple[LoadBalancer, list[App]]]:
     """nginx, and the servers behind it; whatever is left of them is killed in the end."""
-    settings = processes.quick_settings(f"sqlite:///{folder}/app.db") | {"LOG_LEVEL": "WARNING"} | settings
+    own = {"LOG_LEVEL": "WARNING", "DRAIN_SECONDS": "3"}  # longer than nginx keeps an unused connection
+    settings = processes.quick_settings(f"sqlite:///{folder}/app.db") | own | settings
     apps = [App(folder / f"app-{number}", settings) for number in range(count)]
     nginx = LoadBalancer(folder / "nginx", apps)
     with ExitStack() as ends:

@@ -12,8 +12,7 @@ import pytest
 import yaml
 from botocore import xform_name
 
-from app.core.protocol import IDLE_GRACE_S
-from app.core.server import SHUTDOWN_TIMEOUT_S
+from app.cli.serve import SHUTDOWN_TIMEOUT_S
 from tests import processes
 from tests.e2e.deployed import KNOWN, SECRET, must_be_safe
 from tests.e2e.pages import blocks
@@ -78,7 +77,7 @@ def test_a_task_has_the_time_to_end(stack: dict[str, Any]) -> None:
     settings = of(api["Environment"])
     drain = int(settings["DRAIN_SECONDS"])
     assert drain >= 10
-    assert api["StopTimeout"] > drain + SHUTDOWN_TIMEOUT_S + IDLE_GRACE_S
+    assert api["StopTimeout"] > drain + SHUTDOWN_TIMEOUT_S
     assert worker["StopTimeout"] >= 90
     idle = of(stack["Balancer"]["LoadBalancerAttributes"])["idle_timeout.timeout_seconds"]
     assert int(settings["KEEP_ALIVE_SECONDS"]) > int(idle)

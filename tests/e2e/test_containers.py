@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from app.core.server import SHUTDOWN_TIMEOUT_S
+from app.cli.serve import SHUTDOWN_TIMEOUT_S
 from deploy.cluster import docker
 from deploy.cluster.ports import free_port
 from deploy.cluster.servers import Nginx

@@ -10,9 +10,8 @@ import pytest
 import yaml
 from fastapi.routing import iter_route_contexts
 
+from app.cli.serve import SHUTDOWN_TIMEOUT_S
 from app.core.config import Settings
-from app.core.protocol import IDLE_GRACE_S
-from app.core.server import SHUTDOWN_TIMEOUT_S
 from app.health.readiness import TIMEOUT_S
 from app.main import create_app
 from tests import factories
@@ -47,14 +46,14 @@ def test_traefik_looks_whether_an_app_is_ready_and_lets_go_of_connections_before
     assert service["healthCheck"]["path"] == "/health/ready"
     assert seconds(service["healthCheck"]["timeout"]) > TIMEOUT_S
     timeouts = traefik["serversTransports"][service["serversTransport"]]["forwardingTimeouts"]
-    assert seconds(timeouts["idleConnTimeout"]) < min(IDLE_GRACE_S, KEEP_ALIVE_S)
+    assert seconds(timeouts["idleConnTimeout"]) < KEEP_ALIVE_S
 
 
 def test_nginx_lets_go_of_connections_before_an_app_does() -> None:
     lines = [line.strip() for line in (DEPLOY / "nginx" / "nginx.conf").read_text().splitlines()]
     upstream = lines[lines.index("upstream app {") :]
     (kept,) = (line for line in upstream if line.startswith("keepalive_timeout"))
-    assert seconds(kept.split()[1].rstrip(";")) < min(IDLE_GRACE_S, KEEP_ALIVE_S)
+    assert seconds(kept.split()[1].rstrip(";")) < KEEP_ALIVE_S
 
 
 @pytest.mark.parametrize("name", ["groundwork", "groundwork-worker"])
@@ -63,7 +62,7 @@ def test_systemd_waits_for_what_is_in_flight_and_starts_again(name: str, tmp_pat
     said = dict(line.split("=", 1) for line in text.splitlines() if "=" in line and not line.startswith("#"))
     assert (said["Restart"], said["KillMode"], said["KillSignal"]) == ("always", "mixed", "SIGTERM")
     assert {"postgresql.service", "redis-server.service"} <= set(said["After"].split())
-    assert int(said["TimeoutStopSec"]) > SHUTDOWN_TIMEOUT_S + IDLE_GRACE_S
+    assert int(said["TimeoutStopSec"]) > SHUTDOWN_TIMEOUT_S
     if program := shutil.which("systemd-analyze"):
         unit = tmp_path / f"{name}.service"
         unit.write_text(text.replace("/srv/groundwork/.venv/bin", str(BIN)))

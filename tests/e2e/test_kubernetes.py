@@ -9,8 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from app.core.protocol import IDLE_GRACE_S
-from app.core.server import SHUTDOWN_TIMEOUT_S
+from app.cli.serve import SHUTDOWN_TIMEOUT_S
 from app.health.readiness import TIMEOUT_S
 from tests import processes
 from tests.e2e.deployed import must_be_safe
@@ -97,7 +96,7 @@ def test_a_pod_has_the_time_to_end() -> None:
     api, drain = pods()["api"], int(SETTINGS["DRAIN_SECONDS"])
     probe = api["containers"][0]["readinessProbe"]
     assert drain > probe["periodSeconds"] * probe["failureThreshold"] + 1
-    assert api["terminationGracePeriodSeconds"] > drain + SHUTDOWN_TIMEOUT_S + IDLE_GRACE_S
+    assert api["terminationGracePeriodSeconds"] > drain + SHUTDOWN_TIMEOUT_S
     assert pods()["worker"]["terminationGracePeriodSeconds"] >= 90
 
 

@@ -9,8 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from app.core.protocol import IDLE_GRACE_S
-from app.core.server import SHUTDOWN_TIMEOUT_S
+from app.cli.serve import SHUTDOWN_TIMEOUT_S
 from deploy.cluster.ports import free_port
 from deploy.cluster.servers import Nginx
 from tests import databases, processes
@@ -102,4 +101,4 @@ def test_supervisor_runs_what_systemd_runs() -> None:
         assert f"WorkingDirectory={program['directory']}\n" in unit
         assert f"TimeoutStopSec={program['stopwaitsecs']}\n" in unit
         assert (program["stopsignal"], program["stopasgroup"]) == ("TERM", "false")
-        assert int(program["stopwaitsecs"]) > SHUTDOWN_TIMEOUT_S + IDLE_GRACE_S
+        assert int(program["stopwaitsecs"]) > SHUTDOWN_TIMEOUT_S

@@ -4,9 +4,9 @@ from tests.mutations.defence import Defence, kept_by
 
 COMPOSE = "docker-compose.yml"
 NGINX = "deploy/nginx/nginx.conf"
-PROTOCOL = "app/core/protocol.py"
 READINESS = "app/health/readiness.py"
-ANSWERED = kept_by("e2e/test_draining test_what_is_connected_is_answered_and_what_is_not_goes_elsewhere")
+WORKER_APP = "app/cli/worker_app.py"
+DRAINS = kept_by("e2e/test_draining test_for_drain_seconds_it_serves_and_is_not_ready")
 
 DEPLOYMENT = [
     Defence(
@@ -47,8 +47,8 @@ DEPLOYMENT = [
     Defence(
         "an unused connection is kept for as long as the balancer in front needs",
         "app/cli/serve.py",
-        "keep_alive_seconds=settings.keep_alive_seconds,",
-        "keep_alive_seconds=5,",
+        "header_read_timeout=settings.keep_alive_seconds * 1000,",
+        "header_read_timeout=10_000,",
         kept_by("e2e/test_draining test_an_unused_connection_is_kept_for_as_long_as_it_is_told"),
     ),
     Defence(
@@ -73,32 +73,25 @@ DEPLOYMENT = [
         kept_by("e2e/test_postgres_scripts test_a_replica_without_the_password_is_refused"),
     ),
     Defence(
-        "an answer's head and body are one write",
-        PROTOCOL,
-        "transport: Any = JoinedWrites(self.transport, self.loop)",
-        "transport: Any = self.transport",
-        kept_by("unit/test_protocol test_the_head_and_the_body_of_an_answer_are_one_write"),
-    ),
-    Defence(
-        "a further request is not refused in the middle of an answer",
-        PROTOCOL,
-        "        if self._owes_answer():\n            self._last_words = words",
-        "        if False:\n            pass",
-        kept_by("unit/test_protocol test_a_further_request_is_refused_after_the_answer_that_is_owed"),
-    ),
-    Defence(
-        "an unused connection is not closed while a proxy may be sending on it",
-        PROTOCOL,
-        "if self.app_state.get(DRAINING) and not self._will_say_close():",
+        "SIGTERM lets new connections in for DRAIN_SECONDS",
+        WORKER_APP,
+        'if scope["type"] == "lifespan" and self.seconds:',
         "if False:",
-        ANSWERED,
+        DRAINS,
     ),
     Defence(
         "what is answered while draining says that it is the last",
-        PROTOCOL,
-        "if self.app_state.get(DRAINING) and self.cycle is not None:",
-        "if False:",
-        ANSWERED,
+        WORKER_APP,
+        "            send = _closing(send)\n",
+        "            pass\n",
+        DRAINS,
+    ),
+    Defence(
+        "a worker that is still starting ends on SIGTERM",
+        "app/cli/serve.py",
+        "    os.register_at_fork(after_in_child=_reset_signals)\n",
+        "",
+        kept_by("e2e/test_draining test_one_that_is_still_starting_ends_on_sigterm"),
     ),
     Defence(
         "nginx sends no POST twice",
