@@ -11,8 +11,8 @@ IPV6_PREFIX = 64  # of the network that one client has, with all its 2^64 addres
 def client_address(request: Request) -> str | None:
     """The peer's address or, behind proxies, that of whoever they were called by.
 
-    uvicorn goes through X-Forwarded-For from the right, as far as FORWARDED_ALLOW_IPS is believed; what a client writes
-    into it stands to the left of that. None where a socket has no addresses.
+    uvicorn's middleware reads X-Forwarded-For from the right, as far as FORWARDED_ALLOW_IPS is believed; what a client
+    writes into it stands to the left of that. None where a socket has no addresses.
     """
     return request.client.host[:MAX_ADDRESS_LENGTH] if request.client else None
 

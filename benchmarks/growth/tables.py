@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 from app.core.config import Settings
 from app.core.database_url import async_url
 from app.core.migrations import upgrade
+from deploy.cluster.processes import descendants
 from tests import factories, processes
 
 PARTITIONS = 16
@@ -133,8 +134,10 @@ def _cpu_us(pid: int, call: Any) -> float:
 
 
 def _cpu_s(pid: int) -> float:
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    """Of a process and its descendants, since they were started."""
+    stats = [Path(f"/proc/{each}/stat").read_text() for each in (pid, *descendants(pid))]
+    fields = [stat.rpartition(")")[2].split() for stat in stats]
+    return sum(int(of[11]) + int(of[12]) for of in fields) / os.sysconf("SC_CLK_TCK")
 
 
 def show(measured: Measured, cpu_us: dict[str, float]) -> None:

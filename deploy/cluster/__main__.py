@@ -66,7 +66,9 @@ def what_to_try(url: str, pid: int | None = None) -> str:
     json = "-H 'Content-Type: application/json'"
     body = '\'{"email": "you@example.com", "password": "correct horse"}\''
     lines = ["Try", *(f"  curl -X POST {url}/api/v1/auth/{what} {json} -d {body}" for what in ("register", "login"))]
-    return "\n".join([*lines, f"  kill -9 {pid}   # it is started again, as every part is"] if pid else lines)
+    return "\n".join(
+        [*lines, f"  kill -9 -{pid}   # an app and its worker; every part is started again"] if pid else lines
+    )
 
 
 if __name__ == "__main__":

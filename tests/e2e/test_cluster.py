@@ -107,7 +107,7 @@ async def test_all_of_it_runs_and_nothing_is_left_behind() -> None:
             await until_its_there("everywhere", whole.row(name)[0])
 
         address, pid, _ = whole.row("app-2")
-        os.kill(pid, signal.SIGKILL)
+        os.killpg(pid, signal.SIGKILL)
         until_sync(lambda: is_live(address))
     assert processes_in(whole.folder) == []
     assert not whole.folder.exists()

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from app.core.hashing import NICE
+from deploy.cluster.processes import descendants
 from tests import processes
 from tests.factories import PASSWORD
 from tests.waiting import until_sync
@@ -102,7 +103,7 @@ def _post(server: processes.Server, url: str, body: dict[str, str]) -> int:
 
 def _is_hashing(process: subprocess.Popen[str]) -> bool:
     """Whether a thread of the hasher's runs: the kernel tells its state and priority (proc_pid_stat(5), 3 and 19)."""
-    for task in Path(f"/proc/{process.pid}/task").glob("*/stat"):
+    for task in (path for pid in descendants(process.pid) for path in Path(f"/proc/{pid}/task").glob("*/stat")):
         with suppress(OSError):  # the thread has ended
             fields = task.read_text().rpartition(")")[2].split()
             if (fields[0], fields[16]) == ("R", str(NICE)):
