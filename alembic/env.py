@@ -14,8 +14,8 @@ from app import models  # noqa: F401 - registers every table
 from app.core.columns import ExactDecimal, ExactString, LongText, UTCDateTime
 from app.core.config import Settings
 from app.core.database import Base, Database
+from app.core.db.migrations import StartupError, migration_lock, transaction_lock
 from app.core.environment import load_settings
-from app.core.migrations import StartupError, migration_lock, transaction_lock
 
 # Strings compare as they do on SQLite and PostgreSQL. Here and not in the models, where the options of a database would
 # import its whole dialect at every start.

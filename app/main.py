@@ -1,4 +1,4 @@
-"""The application: `uvicorn app.main:app`. Everything that a process needs is built here and in app/core/state.py."""
+"""The application: `uvicorn app.main:app`. Everything that a process needs is built here and in app/state.py."""
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
@@ -14,28 +14,28 @@ from app import models as models
 from app import tasks as tasks
 from app.api_keys.uses import KeyUses, writing_uses
 from app.core.config import Settings
-from app.core.docs import add_docs
+from app.core.db.migrations import prepare
+from app.core.db.replication.replicas import watching
 from app.core.environment import load_settings
 from app.core.errors import add_error_handlers
+from app.core.http.docs import add_docs
+from app.core.http.middleware import add_middleware
+from app.core.http.openapi import complete_openapi
+from app.core.http.static_files import add_static_files
 from app.core.jobs.background import running_jobs
-from app.core.logs import configure_logging
-from app.core.metrics import noting_pools
-from app.core.middleware import add_middleware
-from app.core.migrations import prepare
-from app.core.openapi import complete_openapi
-from app.core.replicas import watching
-from app.core.state import Services, build
-from app.core.statement_watch import watch_statements
-from app.core.static_files import add_static_files
-from app.core.telemetry import observe_app, open_telemetry, sending, telemetry_config
+from app.core.observability.logs import configure_logging
+from app.core.observability.metrics import noting_pools
+from app.core.observability.statement_watch import watch_statements
+from app.core.observability.telemetry import observe_app, open_telemetry, sending, telemetry_config
 from app.health.backlog import Backlog
 from app.health.readiness import Readiness
 from app.health.router import router as health
+from app.state import Services, build
 
 if TYPE_CHECKING:
     from app.core.admin.lazy import LazySite
     from app.core.admin.site import Site
-    from app.core.telemetry_sdk import Providers
+    from app.core.observability.telemetry_sdk import Providers
 
 
 @dataclass

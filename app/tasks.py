@@ -2,4 +2,5 @@
 
 from app.api_keys import tasks as api_keys
 from app.auth import tasks as auth
-from app.core import cleanup as core
+from app.core.http import cleanup as responses
+from app.core.jobs import cleanup as jobs

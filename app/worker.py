@@ -5,7 +5,7 @@ from app import tasks as tasks
 from app.core.config import SettingsError
 from app.core.environment import load_settings
 from app.core.jobs.worker import make_worker
-from app.core.state import build
+from app.state import build
 
 settings = load_settings()
 if not settings.celery_broker_url:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from app.cli.report import Fault
-from app.core.migrations import ROOT
+from app.core.db.migrations import ROOT
 from generator import names, registries
 from generator.columns import columns_of
 from generator.entity import Entity, Options, parse_entity

@@ -4,7 +4,7 @@ import difflib
 from collections.abc import Sequence
 
 from app.cli.report import Fault
-from app.core.migrations import ROOT
+from app.core.db.migrations import ROOT
 from generator.add import check_identifiers
 from generator.columns import columns_of
 from generator.entity import Entity, check_unique_names

@@ -11,7 +11,7 @@ from sqlalchemy.exc import DBAPIError
 
 from app.core.config import Settings
 from app.core.database import Database
-from app.core.migrations import current
+from app.core.db.migrations import current
 
 
 @dataclass(frozen=True)

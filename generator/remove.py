@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from app.cli.report import Fault
-from app.core.migrations import ROOT
+from app.core.db.migrations import ROOT
 from generator import registries
 from generator.entity import Entity
 from generator.history import History, Revision

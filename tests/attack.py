@@ -6,7 +6,7 @@ from urllib.parse import quote_from_bytes
 
 from httpx2 import Response
 
-from app.core.strict_json import parse
+from app.core.http.strict_json import parse
 from tests import factories
 from tests.conformance.matrix import World
 from tests.hostile_values import NAMES, VALUES, bare

@@ -15,7 +15,7 @@ os.environ.setdefault("SECRET_KEY", "for-importing-app-main-0123456789abcdefghij
 os.environ["ENVIRONMENT"] = "test"
 
 from app.core.database import Base
-from app.core.migrations import upgrade
+from app.core.db.migrations import upgrade
 from app.main import create_app
 from deploy.cluster.servers import Redis, running
 from tests import databases, factories

@@ -12,7 +12,7 @@ from sqlalchemy import text
 from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from app.core.database_url import async_url
+from app.core.settings.database_url import async_url
 from deploy.cluster import servers
 from deploy.cluster.pgbouncer import PgBouncer
 from deploy.cluster.prometheus import Prometheus

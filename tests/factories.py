@@ -12,10 +12,10 @@ from fastapi import APIRouter, FastAPI
 from httpx2 import ASGITransport, AsyncClient
 from sqlalchemy import update
 
+from app.auth.hashing import PasswordHasher
 from app.auth.models import AuthSession, User
 from app.core.config import Settings
 from app.core.database import utcnow
-from app.core.hashing import PasswordHasher
 from app.core.jobs.outbox import DEAD, OutboxJob
 from app.core.security import create_access_token, hash_password
 

@@ -6,8 +6,8 @@ from sqlalchemy import select
 
 from app.api_keys.models import ApiKey
 from app.auth.models import User
-from app.core.cleanup import ago, delete_in_batches
 from app.core.jobs import Job, periodic, task
+from app.core.jobs.cleanup import ago, delete_in_batches
 from app.core.mail import send_mail
 
 KEEP_EXPIRED = timedelta(days=30)  # whoever wonders why a script was refused still finds the key

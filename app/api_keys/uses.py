@@ -38,7 +38,7 @@ class KeyUses:
             batch = uses[start : start + BATCH]
             async with database.sessions.begin() as db:
                 values = [{"key_id": key_id, "used_at": used_at} for key_id, used_at in batch]
-                # On the connection: that a key was used forgets nobody who is signed in (app/core/changes.py).
+                # On the connection: that a key was used forgets nobody who is signed in (app/core/db/changes.py).
                 await (await db.connection()).execute(_LATER, values)
             for key_id, used_at in batch:
                 if self._latest[key_id] == used_at:

@@ -16,10 +16,10 @@ from fastapi.security.base import SecurityBase
 from sqlalchemy import bindparam, or_, select
 
 from app.api_keys.models import WRITE, ApiKey, is_key, prefix_of
+from app.auth.identity_cache import IdentityCache
 from app.auth.models import AuthSession, User
 from app.core.database import Reader, Row, utcnow
 from app.core.errors import Forbidden, Unauthorized
-from app.core.identity_cache import IdentityCache
 from app.core.policy import authenticates, for_sessions, for_superusers
 from app.core.rate_limit import RateLimit, enforce
 from app.core.security import hash_token

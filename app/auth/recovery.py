@@ -6,6 +6,7 @@ from sqlalchemy import select
 from app.api_keys.models import revoke_keys
 from app.auth.account_tokens import end_account_tokens, find, use
 from app.auth.dependencies import LIMITED_BY_ADDRESS, SessionUser
+from app.auth.hashing import Hasher
 from app.auth.models import User, end_sessions
 from app.auth.passwords import check_password
 from app.auth.schemas import ForgottenPassword, PasswordReset, Verification
@@ -15,7 +16,6 @@ from app.core import audit
 from app.core.config import AppSettings
 from app.core.database import DbSession, PrimaryReadSession, utcnow
 from app.core.errors import Invalid
-from app.core.hashing import Hasher
 from app.core.jobs import enqueue
 from app.core.policy import public
 from app.core.routing import Router

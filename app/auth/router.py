@@ -11,6 +11,7 @@ from sqlalchemy.exc import IntegrityError
 
 from app.auth import service
 from app.auth.dependencies import LIMITED_BY_ADDRESS, Identity, SessionUser, SignedInUser
+from app.auth.hashing import Hasher
 from app.auth.models import AuthSession, User, end_sessions, keep_a_superuser, lock_superusers
 from app.auth.passwords import check_password
 from app.auth.recovery import router as recovery
@@ -33,9 +34,8 @@ from app.auth.tasks import send_account_changed, send_verification
 from app.core import audit
 from app.core.config import AppSettings
 from app.core.database import DbSession, PrimaryReadSession, Row, utcnow
-from app.core.database_errors import is_taken
+from app.core.db.errors import is_taken
 from app.core.errors import Conflict, Forbidden, Unauthorized, documented
-from app.core.hashing import Hasher
 from app.core.jobs import enqueue
 from app.core.ownership import lock_row
 from app.core.pagination import Page

@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.auth import throttle
 from app.auth.dependencies import Identity
+from app.auth.hashing import PasswordHasher
 from app.auth.models import AuthSession, User
 from app.auth.passwords import check_password
 from app.auth.schemas import ChallengeResponse, TokenResponse
@@ -19,9 +20,8 @@ from app.auth.tasks import send_verification
 from app.core import audit
 from app.core.config import Settings
 from app.core.database import Reader, Row
-from app.core.database_errors import is_taken
+from app.core.db.errors import is_taken
 from app.core.errors import Conflict, Forbidden, Unauthorized
-from app.core.hashing import PasswordHasher
 from app.core.jobs import enqueue
 from app.core.security import needs_rehash
 

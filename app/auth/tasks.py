@@ -7,9 +7,9 @@ from sqlalchemy import select
 
 from app.auth.account_tokens import issue
 from app.auth.models import AccountToken, AuthSession, RefreshToken, SignInChallenge, User
-from app.core.cleanup import delete_in_batches
 from app.core.database import utcnow
 from app.core.jobs import Job, periodic, task
+from app.core.jobs.cleanup import delete_in_batches
 from app.core.mail import send_mail
 
 KEEP_USED_TOKENS = timedelta(days=7)  # for so long a replayed one ends its session; an older one is only refused

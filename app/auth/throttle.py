@@ -13,10 +13,10 @@ from fastapi import Request
 
 from app.core.client import client_network
 from app.core.config import Settings
-from app.core.counters import Counters
 from app.core.errors import TooManyRequests
-from app.core.limit_syntax import parse_limits
+from app.core.limits.counters import Counters
 from app.core.rate_limit import KEY, Spent, spend
+from app.core.settings.limits import parse_limits
 
 ACCOUNT, ADDRESS = "login-account", "login-address"
 MAIL, MAILS = "mail-address", "5/hour"  # that anybody may ask for, to one mailbox

@@ -5,8 +5,8 @@ import asyncio
 from app.cli.report import Fault, say
 from app.core.config import Settings
 from app.core.database import Database
+from app.core.db.migrations import StartupError, current, prepare
 from app.core.environment import load_settings
-from app.core.migrations import StartupError, current, prepare
 
 
 def run(as_json: bool) -> None:

@@ -15,7 +15,7 @@ from app.core.config import Settings
 from app.core.database import rows_changed
 from app.core.jobs import enqueue
 from app.core.schemas import normalize_email
-from app.core.state import build
+from app.state import build
 
 
 def run(email: str, as_json: bool) -> None:

@@ -16,10 +16,10 @@ from granian.log import LogLevels
 from app.cli.migrate import migrated
 from app.cli.report import Fault, say
 from app.core.config import Settings
-from app.core.config_faults import right
 from app.core.environment import load_settings
-from app.core.logs import configure_logging
-from app.core.metrics import SHARED_FOLDER
+from app.core.observability.logs import configure_logging
+from app.core.observability.metrics import SHARED_FOLDER
+from app.core.settings.faults import right
 
 SHUTDOWN_TIMEOUT_S = 30  # for what is in flight, after DRAIN_SECONDS; then a worker is killed
 MAX_HEAD_BYTES = 64 * 1024

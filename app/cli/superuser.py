@@ -16,7 +16,7 @@ from app.core.database import utcnow
 from app.core.errors import Invalid
 from app.core.schemas import normalize_email
 from app.core.security import hash_password
-from app.core.state import build
+from app.state import build
 
 
 def run(email: str, password: str, as_json: bool) -> None:

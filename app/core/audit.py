@@ -14,7 +14,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from app.core.client import MAX_ADDRESS_LENGTH, client_address
 from app.core.database import Base, utcnow
-from app.core.logs import request_id
+from app.core.observability.logs import request_id
 
 Event = Literal[
     "registered",

@@ -9,8 +9,9 @@ from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from sqlalchemy.engine import URL
 
-from app.core.config_faults import MIN_SECRET_LENGTH, faults_of
-from app.core.config_types import (
+from app.core.settings.database_url import async_url
+from app.core.settings.faults import MIN_SECRET_LENGTH, faults_of
+from app.core.settings.types import (
     BaseAddress,
     BrokerAddress,
     CollectorAddress,
@@ -28,7 +29,6 @@ from app.core.config_types import (
     Sender,
     WebAddress,
 )
-from app.core.database_url import async_url
 
 ENV_FILE = Path(".env")
 

@@ -7,7 +7,7 @@ from pydantic import ValidationError
 from pydantic_settings import SettingsError as SourceError
 
 from app.core.config import ENV_FILE, Settings, SettingsError
-from app.core.config_faults import right
+from app.core.settings.faults import right
 
 
 def load_settings() -> Settings:

@@ -11,7 +11,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from starlette.exceptions import HTTPException
 
-from app.core.database_errors import DatabaseAway, describe, is_passing, is_taken
+from app.core.db.errors import DatabaseAway, describe, is_passing, is_taken
 
 logger = logging.getLogger("app.errors")
 
@@ -105,7 +105,7 @@ class Invalid(AppError):
 
 
 def documented(*errors: type[AppError]) -> dict[int | str, dict[str, Any]]:
-    """The errors as OpenAPI's responses; app/core/openapi.py has the schema."""
+    """The errors as OpenAPI's responses; app/core/http/openapi.py has the schema."""
     schema = {"$ref": "#/components/schemas/HTTPError"}
     return {
         error.status: {"description": error.default, "content": {"application/json": {"schema": schema}}}

@@ -12,8 +12,8 @@ import anyio
 
 from app.core.config import Settings
 from app.core.database import utcnow
+from app.core.db.migrations import ROOT
 from app.core.jobs.task import FailedForGood, Job
-from app.core.migrations import ROOT
 
 if TYPE_CHECKING:
     from email.headerregistry import Address

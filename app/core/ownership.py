@@ -18,7 +18,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from app.core.columns import same_as_created
 from app.core.database import MAX_INTEGER, Reader, Row, utcnow
 from app.core.errors import Forbidden, Invalid, NotFound
-from app.core.page_statements import ViewScope
+from app.core.lists.statements import ViewScope
 from app.core.policy import Caller
 
 
@@ -79,7 +79,7 @@ async def read_row(read: Reader, model: type[Guarded], row_id: Any, caller: Call
     """
 
     if model.cached_for:
-        from app.core.cached_rows import remember_row
+        from app.core.caching.rows import remember_row
 
         load = partial(_load, model, row_id, caller, parent)
         row = await remember_row(read, model, caller, f"{row_id} {parent}", load)

@@ -12,11 +12,11 @@ from fastapi import Depends, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import ColumnElement, or_
 
-from app.core.cached_rows import remember_page
+from app.core.caching.rows import remember_page
 from app.core.database import MAX_INTEGER, AnySelect, Reader, Row
 from app.core.errors import Invalid
-from app.core.list_order import Key, after, cursor_of, keys_of, order_by
-from app.core.page_statements import After, Listed, page_statement
+from app.core.lists.order import Key, after, cursor_of, keys_of, order_by
+from app.core.lists.statements import After, Listed, page_statement
 
 MAX_LIMIT = 100
 _PLACE = ("skip", "cursor")  # where a page begins

@@ -14,10 +14,10 @@ from starlette.types import Scope
 
 from app.core.client import client_network
 from app.core.config import Settings, SettingsError
-from app.core.counters import Counters
+from app.core.db.redis import RedisLink
 from app.core.errors import TooManyRequests
-from app.core.limit_syntax import Limit, parse_limits
-from app.core.redis import RedisLink
+from app.core.limits.counters import Counters
+from app.core.settings.limits import Limit, parse_limits
 
 Counted = dict[tuple[str, str, str], "list[Spent]"]  # of one request, by name, limits and caller
 

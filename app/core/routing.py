@@ -14,7 +14,6 @@ from fastapi.dependencies.models import Dependant
 from fastapi.responses import Response
 from fastapi.routing import APIRoute, iter_route_contexts
 
-from app.core import idempotency
 from app.core.database import get_db
 from app.core.errors import (
     AppError,
@@ -30,12 +29,13 @@ from app.core.errors import (
     Unavailable,
     documented,
 )
-from app.core.logs import route_template
+from app.core.http import idempotency
+from app.core.http.strict_json import UNSTORABLE_MESSAGE, StrictRequest
+from app.core.http.transactions import in_transaction
+from app.core.observability.logs import route_template
 from app.core.policy import is_declared, is_public, may_be_stored
 from app.core.rate_limit import rate_limits_of
 from app.core.schemas import RowSchema
-from app.core.strict_json import UNSTORABLE_MESSAGE, StrictRequest
-from app.core.transactions import in_transaction
 
 DUMP_OPTIONS = ("by_alias", "include", "exclude", "exclude_unset", "exclude_defaults", "exclude_none")
 

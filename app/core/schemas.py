@@ -1,5 +1,6 @@
 """What every schema shares: a request's refuses what it does not know, a row's answer reads from a row."""
 
+import re
 import unicodedata
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -22,6 +23,8 @@ from pydantic_core import PydanticCustomError
 
 from app.core.database import MAX_BIG_INTEGER, MAX_INTEGER, utcnow
 
+# PostgreSQL refuses NUL in a text, UTF-8 a lone surrogate.
+UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 MAX_EMAIL_LENGTH = 255
 MAX_PASSWORD_LENGTH = 1024
 MAX_URL_LENGTH = 2000

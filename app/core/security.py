@@ -1,4 +1,4 @@
-"""Passwords and tokens: pure functions, no I/O."""
+"""Passwords, tokens and encryption under SECRET_KEY: pure functions, no I/O."""
 
 import base64
 import hashlib
@@ -10,13 +10,16 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 from uuid import UUID
 
 import bcrypt
 
 from app.core.config import Settings
 from app.core.errors import Unauthorized
+
+if TYPE_CHECKING:
+    from cryptography.fernet import MultiFernet
 
 # passlib's bcrypt_sha256, version 2: HMAC-SHA256 with the salt as its key, then bcrypt. So no byte is lost at bcrypt's
 # 72, and a bare SHA-256 stolen elsewhere is no use as a password here ("password shucking").
@@ -151,3 +154,38 @@ def _claims_registry(app_name: str, kind: Kind) -> Any:
         exp={"essential": True},
         typ={"essential": True, "value": kind},
     )
+
+
+class DecryptionError(Exception):
+    """It was encrypted under another SECRET_KEY or for another purpose, or somebody changed it."""
+
+
+def encrypt(text: str, purpose: str, settings: Settings) -> str:
+    """The text, encrypted and authenticated. A purpose that names its row keeps it from being put into another row."""
+    return _keys(purpose, settings).encrypt(text.encode()).decode()
+
+
+def decrypt(encrypted: str, purpose: str, settings: Settings) -> str:
+    """The text. Raises DecryptionError."""
+    from cryptography.fernet import InvalidToken
+
+    try:
+        return _keys(purpose, settings).decrypt(encrypted.encode()).decode()
+    except InvalidToken:
+        raise DecryptionError(f"the {purpose} cannot be decrypted: is SECRET_KEY another?") from None
+
+
+def _keys(purpose: str, settings: Settings) -> "MultiFernet":
+    """The first encrypts, each decrypts."""
+    from cryptography.fernet import Fernet, MultiFernet
+
+    return MultiFernet([Fernet(_derived(key, purpose)) for key in settings.secrets])
+
+
+def _derived(key: str, purpose: str) -> bytes:
+    """A key of its own, so that no use of SECRET_KEY tells anything of another (RFC 5869)."""
+    from cryptography.hazmat.primitives.hashes import SHA256  # 15 ms of a start that may never need it
+    from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+    hkdf = HKDF(SHA256(), length=32, salt=None, info=f"encryption: {purpose}".encode())
+    return base64.urlsafe_b64encode(hkdf.derive(key.encode()))

@@ -11,7 +11,7 @@ from sqlalchemy import case, func, select
 
 from app.core.database import Database, Row, utcnow
 from app.core.jobs.outbox import DONE, STATES, OutboxJob
-from app.core.looks import SharedLook
+from app.health.looks import SharedLook
 
 if TYPE_CHECKING:
     from prometheus_client import Metric

@@ -11,7 +11,7 @@ from sqlalchemy.exc import DBAPIError
 from app.auth.models import User
 from app.core.config import AppSettings, Settings
 from app.core.database import ReadSession
-from app.core.pages import page
+from app.core.http.pages import page
 from app.core.policy import public
 from app.health.readiness import Check
 

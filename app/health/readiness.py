@@ -16,10 +16,10 @@ from sqlalchemy.pool import QueuePool
 
 from app.core.config import Settings
 from app.core.database import Database
-from app.core.database_errors import describe
-from app.core.looks import SharedLook
-from app.core.migrations import is_behind
-from app.core.service_url import answers
+from app.core.db.errors import describe
+from app.core.db.migrations import is_behind
+from app.core.settings.service_url import answers
+from app.health.looks import SharedLook
 
 logger = logging.getLogger("app.readiness")
 

@@ -6,7 +6,7 @@ from fastapi import Request, Response
 
 from app.core.config import AppSettings
 from app.core.errors import NotFound
-from app.core.metrics import RequestMetrics
+from app.core.observability.metrics import RequestMetrics
 from app.core.policy import public
 from app.core.routing import Router
 from app.core.schemas import AnswerSchema

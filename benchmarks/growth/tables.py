@@ -11,8 +11,8 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
 from app.core.config import Settings
-from app.core.database_url import async_url
-from app.core.migrations import upgrade
+from app.core.db.migrations import upgrade
+from app.core.settings.database_url import async_url
 from deploy.cluster.processes import descendants
 from tests import factories, processes
 

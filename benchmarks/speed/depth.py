@@ -10,7 +10,7 @@ import httpx2
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from app.core.database_url import async_url
+from app.core.settings.database_url import async_url
 from benchmarks.speed import load, report, servers
 from deploy.cluster.servers import PostgreSQL
 

@@ -13,9 +13,9 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from app.auth.models import AuthSession, User
 from app.core.config import Settings
 from app.core.database import Database
-from app.core.database_url import async_url
-from app.core.migrations import upgrade
+from app.core.db.migrations import upgrade
 from app.core.security import create_access_token, hash_password
+from app.core.settings.database_url import async_url
 from app.examples.models import ExampleItem
 from deploy.cluster.processes import descendants
 from deploy.cluster.servers import PostgreSQL

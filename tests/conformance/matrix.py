@@ -12,7 +12,7 @@ from httpx2 import AsyncClient, Response
 from sqlalchemy import select, update
 
 from app.auth.models import User
-from app.core.idempotency import IdempotencyKey
+from app.core.http.idempotency import IdempotencyKey
 from app.core.policy import undeclared_routes
 from tests import factories
 from tests.rows import API, Operation, Rows

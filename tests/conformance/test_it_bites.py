@@ -14,13 +14,13 @@ from app.auth.dependencies import CurrentUser, Identity, bearer_token, current_u
 from app.auth.models import User
 from app.core.database import DbSession, ReadSession, Row
 from app.core.errors import NotFound, Unauthorized
+from app.core.http.transactions import in_transaction
 from app.core.ownership import read_row, require_visible, visible_to
 from app.core.pagination import Page
 from app.core.policy import public
 from app.core.routing import Router
 from app.core.schemas import RequestSchema, reference
 from app.core.security import read_access_token
-from app.core.transactions import in_transaction
 from app.examples.dependencies import ItemRow
 from app.examples.models import ExampleItem
 from app.examples.router import create_item, delete_item, get_item, list_items, update_item

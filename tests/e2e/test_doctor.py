@@ -14,8 +14,8 @@ from anyio import to_thread
 from typer.testing import CliRunner
 
 from app.cli.commands import cli
-from app.core.logs import configure_logging
-from app.core.migrations import upgrade
+from app.core.db.migrations import upgrade
+from app.core.observability.logs import configure_logging
 from tests import factories, processes
 
 CHECKS = ["settings", "database", "connections", "migrations", "services", "registries", "docs", "policies"]

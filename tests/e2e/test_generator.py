@@ -130,7 +130,7 @@ def add_and_drop_fields(clone: Clone) -> None:
 DRIFT = """
 from alembic import command
 from app.core.environment import load_settings
-from app.core.migrations import alembic_config, upgrade
+from app.core.db.migrations import alembic_config, upgrade
 upgrade(load_settings())
 command.check(alembic_config(load_settings()))
 """

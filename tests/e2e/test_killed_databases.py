@@ -89,8 +89,8 @@ async def test_a_database_that_falls_silent_keeps_nobody_waiting_and_no_connecti
     server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The server's limits end nothing then. Who comes after the silence is answered; who was there before is not."""
-    monkeypatch.setattr("app.core.engines.SILENCE_MARGIN_S", 0.5)
-    monkeypatch.setattr("app.core.engines.CONNECT_TIMEOUT_S", 1)
+    monkeypatch.setattr("app.core.db.engines.SILENCE_MARGIN_S", 0.5)
+    monkeypatch.setattr("app.core.db.engines.CONNECT_TIMEOUT_S", 1)
     async with relayed(server.url) as (relay, address):
         app = create_app(factories.settings(database_url=address, db_pool_size=2, db_statement_timeout_seconds=1))
         async with app.router.lifespan_context(app):

@@ -9,7 +9,7 @@ from tests.mutations.defence import Defence, kept_by
 
 KEPT = Defence(
     "of two fields of one name none is dropped",
-    "app/core/strict_json.py",
+    "app/core/http/strict_json.py",
     "if len(members) != len(pairs):",
     "if False:",
     kept_by("unit/test_strict_json test_what_is_not_is_refused"),

@@ -12,7 +12,7 @@ from sqlalchemy import literal_column, select, text
 from sqlalchemy.exc import DBAPIError
 
 from app.core.database import Database
-from app.core.migrations import current, heads
+from app.core.db.migrations import current, heads
 from deploy.cluster.pgbouncer import PgBouncer
 from deploy.cluster.servers import PostgreSQL, running
 from tests import factories, processes

@@ -7,10 +7,10 @@ import pytest
 from fastapi import FastAPI
 from sqlalchemy import literal_column, select, text
 
+from app.auth.hashing import PasswordHasher
 from app.cli.checks import Check, connections
 from app.core.database import Database
-from app.core.hashing import PasswordHasher
-from app.core.migrations import upgrade
+from app.core.db.migrations import upgrade
 from app.main import create_app
 from deploy.cluster.servers import MariaDB, PostgreSQL, running
 from tests import factories, processes

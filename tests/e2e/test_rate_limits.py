@@ -13,8 +13,8 @@ import httpx2
 import pytest
 from redis import Redis as RedisClient
 
-from app.core.counters import Counters
-from app.core.redis import RedisLink
+from app.core.db.redis import RedisLink
+from app.core.limits.counters import Counters
 from deploy.cluster.servers import Redis, running
 from deploy.cluster.servers import Server as Service
 from tests import factories, processes

@@ -20,7 +20,7 @@ from sqlalchemy import literal_column, select, text
 
 from app.auth.dependencies import CurrentUser
 from app.core.database import ReadSession
-from app.core.migrations import upgrade
+from app.core.db.migrations import upgrade
 from app.core.routing import Router
 from app.main import create_app
 from deploy.cluster.processes import descendants
@@ -253,7 +253,7 @@ def hanging(server: Server) -> Generator[None]:
 async def test_reads_that_find_no_connection_to_a_replica_are_the_primarys(
     servers: Servers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("app.core.engines.POOL_TIMEOUT_S", 0.2)
+    monkeypatch.setattr("app.core.db.engines.POOL_TIMEOUT_S", 0.2)
     async with process(servers, LONG_S, db_pool_size=1) as app:
         reader = await factories.user(app)
         await until(reads_go_to(servers.replica.port, app, reader))

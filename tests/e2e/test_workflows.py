@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from app.core.hashing import NICE
+from app.auth.hashing import NICE
 from deploy.cluster.processes import descendants
 from tests import processes
 from tests.factories import PASSWORD

@@ -21,10 +21,10 @@ from app.api_keys.uses import BATCH, MAX_REMEMBERED, KeyUses, writing_uses
 from app.auth.dependencies import Identity, signed_in_user
 from app.auth.models import User
 from app.core.database import utcnow
-from app.core.idempotency import IdempotencyKey
+from app.core.http.idempotency import IdempotencyKey
 from app.core.jobs import enqueue
 from app.core.jobs.outbox import DONE, OutboxJob
-from app.core.logs import configure_logging
+from app.core.observability.logs import configure_logging
 from app.core.security import hash_token
 from app.main import create_app
 from tests import factories

@@ -10,7 +10,7 @@ from fastapi import FastAPI
 from sqlalchemy import delete, insert, select, text, update
 
 from app.auth.models import User
-from app.core.cached_rows import Listed, remember_page
+from app.core.caching.rows import Listed, remember_page
 from app.core.database import Reader
 from app.core.ownership import visible_to
 from app.examples.models import ExampleItem
@@ -266,7 +266,7 @@ async def test_a_change_that_redis_did_not_hear_of_is_told_when_it_answers(
     app: FastAPI, redis: Redis, user: Actor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Redis is there all the time, and one of two processes cannot reach it."""
-    for name in ("app.core.redis.AWAY_S", "app.core.cache.AWAY_S"):
+    for name in ("app.core.db.redis.AWAY_S", "app.core.cache.AWAY_S"):
         monkeypatch.setattr(name, 0.5)
     one, two = another(app, redis.url), another(app, redis.url)
     here, there = at(one, user), at(two, user)

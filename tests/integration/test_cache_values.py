@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from app.core import cache_stores
 from app.core.cache import Cache
-from app.core.cache_stores import MemoryStore
-from app.core.changes import Change
-from app.core.redis import RedisLink
+from app.core.caching import stores as cache_stores
+from app.core.caching.stores import MemoryStore
+from app.core.db.changes import Change
+from app.core.db.redis import RedisLink
 from deploy.cluster.servers import Redis
 from tests import factories
 from tests.waiting import until
@@ -122,7 +122,7 @@ async def test_of_a_hundred_at_once_one_loads(caches: list[Cache]) -> None:
 
 
 async def test_who_waits_too_long_for_another_process_loads_it(redis: Redis, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("app.core.cache_loads.WAIT_S", 0.1)
+    monkeypatch.setattr("app.core.caching.single_flight.WAIT_S", 0.1)
     links = [RedisLink(redis.url) for _ in range(2)]
     one, other = (Cache(factories.settings(app_name="waiting"), link) for link in links)
     stuck, load = Loader(), Loader()

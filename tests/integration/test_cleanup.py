@@ -10,7 +10,10 @@ from sqlalchemy import insert, inspect, select
 
 from app.auth.models import AuthSession, SignInChallenge
 from app.auth.tasks import delete_expired_challenges, delete_expired_sessions
-from app.core.cleanup import (
+from app.core.database import utcnow
+from app.core.http.idempotency import IdempotencyKey
+from app.core.jobs import enqueue
+from app.core.jobs.cleanup import (
     BATCH,
     KEEP_ANSWERS,
     KEEP_DEAD_JOBS,
@@ -18,9 +21,6 @@ from app.core.cleanup import (
     delete_finished_jobs,
     delete_old_answers,
 )
-from app.core.database import utcnow
-from app.core.idempotency import IdempotencyKey
-from app.core.jobs import enqueue
 from app.core.jobs.outbox import DEAD, DONE, OutboxJob
 from tests.factories import Actor
 from tests.waiting import until

@@ -10,10 +10,10 @@ from sqlalchemy.exc import DBAPIError, StatementError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from app.core.database import Base, Database, Reader, utcnow
-from app.core.database_errors import is_out_of_time
+from app.core.db.engines import make_engine
+from app.core.db.errors import is_out_of_time
 from app.core.db.fast_reads import FastReads
 from app.core.db.reads import AnySelect, Row
-from app.core.engines import make_engine
 from app.core.jobs.outbox import OutboxJob
 from app.examples.models import ExampleItem
 from tests import factories

@@ -227,7 +227,7 @@ async def test_another_process_hears_nothing_and_is_late_by_the_seconds_at_most(
 
 
 async def test_it_holds_no_more_than_it_may(app: FastAPI, user: Actor, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("app.core.identity_cache.MAX_REMEMBERED", 10)
+    monkeypatch.setattr("app.auth.identity_cache.MAX_REMEMBERED", 10)
     identities = app.state.identities
     for number in range(25):
         identities.begin().keep(f"token {number}", user, None)

@@ -17,6 +17,7 @@ from app.auth.dependencies import CurrentUser
 from app.auth.models import User
 from app.core.config import Settings
 from app.core.database import Database, DbSession, Row, utcnow
+from app.core.db.migrations import prepare
 from app.core.errors import Conflict
 from app.core.jobs import FailedForGood, Job, enqueue, periodic, task
 from app.core.jobs.execution import execute
@@ -33,7 +34,6 @@ from app.core.jobs.outbox import (
 )
 from app.core.jobs.runner import Runner
 from app.core.jobs.schedule import Schedule
-from app.core.migrations import prepare
 from app.core.routing import Router
 from app.examples.models import ExampleItem
 from app.main import create_app

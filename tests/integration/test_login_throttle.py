@@ -8,7 +8,7 @@ import pytest
 from fastapi import FastAPI
 from httpx2 import AsyncClient, Response
 
-from app.core.hashing import PasswordHasher
+from app.auth.hashing import PasswordHasher
 from tests import factories
 from tests.factories import PASSWORD, Actor
 from tests.integration.test_rate_limits import limited

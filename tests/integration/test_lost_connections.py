@@ -12,7 +12,7 @@ from uuid import uuid4
 
 import pytest
 
-from app.core.redis import RedisAway, RedisLink
+from app.core.db.redis import RedisAway, RedisLink
 from app.core.security import create_access_token
 from app.main import create_app
 from tests import factories

@@ -8,8 +8,8 @@ from sqlalchemy import inspect, text
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from app.core.database import Base, Database
-from app.core.database_url import async_url
-from app.core.migrations import StartupError, alembic_config, current, heads, is_behind, prepare
+from app.core.db.migrations import StartupError, alembic_config, current, heads, is_behind, prepare
+from app.core.settings.database_url import async_url
 from tests import factories
 
 

@@ -12,7 +12,7 @@ from fastapi import FastAPI
 from httpx2 import AsyncClient
 from sqlalchemy import text
 
-from app.core.migrations import upgrade
+from app.core.db.migrations import upgrade
 from app.health import readiness
 from app.main import create_app
 from deploy.cluster.ports import free_port

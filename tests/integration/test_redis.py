@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from app.core.counters import Counters
-from app.core.redis import RedisAway, RedisLink
+from app.core.db.redis import RedisAway, RedisLink
+from app.core.limits.counters import Counters
 from deploy.cluster.servers import Redis
 
 KEY, WINDOW_S = "reports", 60

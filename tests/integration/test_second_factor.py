@@ -15,8 +15,8 @@ from app.auth.models import SignInChallenge, User, end_sessions
 from app.auth.second_factor.models import RecoveryCode, SecondFactor
 from app.auth.second_factor.service import secret_purpose
 from app.core.database import utcnow
-from app.core.encryption import decrypt
-from app.core.idempotency import IdempotencyKey
+from app.core.http.idempotency import IdempotencyKey
+from app.core.security import decrypt
 from app.main import create_app
 from tests import factories
 from tests.conformance import matrix

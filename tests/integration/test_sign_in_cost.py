@@ -6,8 +6,8 @@ from fastapi import FastAPI
 from httpx2 import AsyncClient
 from sqlalchemy import update
 
+from app.auth.hashing import PasswordHasher
 from app.auth.models import User
-from app.core.hashing import PasswordHasher
 from tests import factories
 from tests.factories import PASSWORD, Actor
 

@@ -7,7 +7,7 @@ from sqlalchemy import func, select
 
 from app.auth.models import User
 from app.core.database import Database
-from app.core.migrations import prepare
+from app.core.db.migrations import prepare
 from tests import factories
 
 

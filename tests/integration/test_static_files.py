@@ -7,7 +7,7 @@ from urllib.parse import urljoin
 import pytest
 from httpx2 import AsyncClient
 
-from app.core.static_files import _hashed
+from app.core.http.static_files import _hashed
 from app.main import create_app
 from tests import factories, processes
 from tests.browser import visiting

@@ -10,7 +10,7 @@ from sqlalchemy import select, text
 
 from app.auth.dependencies import CurrentUser
 from app.core.database import Database, DbSession, ReadSession
-from app.core.migrations import LOCK_ID, LOCK_NAME, current, heads, upgrade
+from app.core.db.migrations import LOCK_ID, LOCK_NAME, current, heads, upgrade
 from app.core.routing import Router
 from app.examples.models import ExampleItem
 from app.main import create_app

@@ -44,14 +44,14 @@ ACCESS = [
     ),
     Defence(
         "a list's page holds one's own rows",
-        "app/core/page_statements.py",
+        "app/core/lists/statements.py",
         "statement = statement.where(model.user_id == bindparam(OWNER))",
         "pass",
         kept_by("conformance/test_matrix test_lists"),
     ),
     Defence(
         "what a list was narrowed to is kept",
-        "app/core/page_statements.py",
+        "app/core/lists/statements.py",
         "    if visible is None:\n        return None\n",
         "    visible = visible or next(iter(_visible.values()))\n",
         kept_by("integration/test_lists test_an_endpoint_may_narrow_a_list"),
@@ -108,7 +108,7 @@ ACCESS = [
     ),
     Defence(
         "a verified token expires",
-        "app/core/verified_tokens.py",
+        "app/auth/verified_tokens.py",
         "if known is not None and now < known.expires_at:",
         "if known is not None:",
         kept_by("unit/test_verified_tokens test_a_token_that_was_right_is_not_right_for_ever"),

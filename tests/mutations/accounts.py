@@ -3,7 +3,7 @@
 from tests.mutations.defence import Defence, kept_by
 
 SECURITY = "app/core/security.py"
-HASHING = "app/core/hashing.py"
+HASHING = "app/auth/hashing.py"
 PASSWORDS = "app/auth/passwords.py"
 BAD_PASSWORD = kept_by("integration/test_auth test_a_bad_password_is_refused_and_not_echoed")
 
@@ -88,7 +88,7 @@ ACCOUNTS = [
     ),
     Defence(
         "a wrong password costs as much after a change of the rounds",
-        "app/core/hashing.py",
+        "app/auth/hashing.py",
         "if not is_right:",
         "if False:",
         kept_by("integration/test_sign_in_cost test_a_wrong_password_costs_as_much_after_a_change_of_the_rounds"),

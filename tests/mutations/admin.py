@@ -164,7 +164,7 @@ ADMIN = [
     ),
     Defence(
         "a static file's name is its hash",
-        "app/core/static_files.py",
+        "app/core/http/static_files.py",
         ' or (file := _file(plain)).hash != match["hash"]',
         " or not (file := _file(plain))",
         kept_by("integration/test_static_files test_a_wrong_name_is_404"),

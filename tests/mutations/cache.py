@@ -3,11 +3,11 @@
 from tests.mutations.defence import Defence, kept_by
 
 CACHE = "app/core/cache.py"
-LOADS = "app/core/cache_loads.py"
-GROUPS = "app/core/cache_groups.py"
-STORES = "app/core/cache_stores.py"
-CHANGES = "app/core/changes.py"
-IDENTITIES = "app/core/identity_cache.py"
+LOADS = "app/core/caching/single_flight.py"
+GROUPS = "app/core/caching/groups.py"
+STORES = "app/core/caching/stores.py"
+CHANGES = "app/core/db/changes.py"
+IDENTITIES = "app/auth/identity_cache.py"
 IDENTITY_TESTS = "integration/test_identity_cache"
 CACHE_TESTS = "integration/test_cache"
 VALUE_TESTS = "integration/test_cache_values"
@@ -81,7 +81,7 @@ CACHED = [
     ),
     Defence(
         "a list of several tables is not remembered",
-        "app/core/cached_rows.py",
+        "app/core/caching/rows.py",
         " or tables != {model.__table__}",
         "",
         kept_by(f"{CACHE_TESTS} test_what_other_tables_have_a_part_in_is_not_remembered"),

@@ -125,7 +125,7 @@ DEPLOYMENT = [
     ),
     Defence(
         "readiness costs one look a second",
-        "app/core/looks.py",
+        "app/health/looks.py",
         "if self._look is None or (self._look.done() and time.monotonic() >= self._fresh_until):",
         "if True:",
         kept_by("integration/test_readiness test_however_many_ask_one_look_is_taken"),

@@ -2,8 +2,8 @@
 
 from tests.mutations.defence import Defence, kept_by
 
-SDK = "app/core/telemetry_sdk.py"
-SENTRY = "app/core/sentry.py"
+SDK = "app/core/observability/telemetry_sdk.py"
+SENTRY = "app/core/observability/sentry.py"
 SENT = kept_by("e2e/test_telemetry test_no_secret_is_in_what_is_sent")
 MONITORED = kept_by("e2e/test_monitoring test_pools_are_those_of_the_processes_that_are_alive")
 
@@ -25,7 +25,7 @@ OBSERVATION = [
     ),
     Defence(
         "no parameter is in a line about a statement",
-        "app/core/statement_watch.py",
+        "app/core/observability/statement_watch.py",
         """_LITERAL.sub("'...'", statement)""",
         "statement",
         kept_by("integration/test_statement_watch test_a_slow_statement_is_named"),
@@ -39,7 +39,7 @@ OBSERVATION = [
     ),
     Defence(
         "a killed process has no connections any more",
-        "app/core/metrics.py",
+        "app/core/observability/metrics.py",
         'if not _is_alive(int(file.stem.rpartition("_")[2])):',
         "if False:",
         MONITORED,

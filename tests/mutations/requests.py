@@ -2,9 +2,9 @@
 
 from tests.mutations.defence import Defence, kept_by
 
-JSON = "app/core/strict_json.py"
-MIDDLEWARE = "app/core/middleware.py"
-LIST_ORDER = "app/core/list_order.py"
+JSON = "app/core/http/strict_json.py"
+MIDDLEWARE = "app/core/http/middleware.py"
+LIST_ORDER = "app/core/lists/order.py"
 PAGINATION = "app/core/pagination.py"
 NO_JSON = kept_by("unit/test_strict_json test_what_is_not_is_refused")
 OWN_LIMIT = kept_by("integration/test_http test_a_routes_own_max_body_size_wins")
@@ -60,7 +60,7 @@ REQUESTS = [
     ),
     Defence(
         "a cursor's text can be stored",
-        "app/core/list_order.py",
+        "app/core/lists/order.py",
         "if isinstance(typed, str) and UNSTORABLE.search(typed):",
         "if False:",
         kept_by("conformance/test_matrix test_cursors"),
@@ -151,14 +151,14 @@ REQUESTS = [
     ),
     Defence(
         "SQL parameters are not logged",
-        "app/core/engines.py",
+        "app/core/db/engines.py",
         '"hide_parameters": True,',
         '"hide_parameters": False,',
         kept_by("integration/test_logs test_no_line_of_any_level_holds_a_secret"),
     ),
     Defence(
         "a database's error is told without values",
-        "app/core/database_errors.py",
+        "app/core/db/errors.py",
         " if _is_plain(error) else None",
         "",
         kept_by("integration/test_logs test_an_error_is_told_without_its_values"),

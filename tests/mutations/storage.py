@@ -3,13 +3,13 @@
 from tests.mutations.defence import Defence, kept_by
 
 DATABASE = "app/core/database.py"
-ENGINES = "app/core/engines.py"
+ENGINES = "app/core/db/engines.py"
 ERRORS = "app/core/errors.py"
-IDEMPOTENCY = "app/core/idempotency.py"
+IDEMPOTENCY = "app/core/http/idempotency.py"
 EXECUTION = "app/core/jobs/execution.py"
 OUTBOX = "app/core/jobs/outbox.py"
 MAIL = "app/core/mail.py"
-CONFIG = "app/core/config_faults.py"
+CONFIG = "app/core/settings/faults.py"
 PRODUCTION = kept_by("unit/test_config test_an_unsafe_production_does_not_start")
 RACING_PUTS = kept_by("integration/test_transactions test_of_racing_puts_with_one_etag_one_wins")
 KEYS = kept_by("integration/test_transactions test_a_key_is_its_owners_and_of_one_request")
@@ -72,35 +72,35 @@ STORAGE = [
     ),
     Defence(
         "a Redis whose connection uvloop has closed is away",
-        "app/core/redis.py",
+        "app/core/db/redis.py",
         "except (RedisError, OSError, RuntimeError)",
         "except (RedisError, OSError)",
         kept_by("integration/test_lost_connections test_a_redis_that_ends_every_connection_is_away_and_nothing_else"),
     ),
     Defence(
         "a RuntimeError of our own is no Redis that is away",
-        "app/core/redis.py",
+        "app/core/db/redis.py",
         "if isinstance(error, RuntimeError) and UVLOOP_CLOSED not in str(error):",
         "if False:",
         kept_by("integration/test_redis test_a_runtime_error_of_our_own_is_raised_and_redis_is_not_away"),
     ),
     Defence(
         "a blocked event loop is no Redis that is away",
-        "app/core/redis.py",
+        "app/core/db/redis.py",
         "asyncio.timeout(None)",
         "asyncio.timeout(TICK_S * TIMEOUT_TICKS)",
         kept_by("integration/test_redis test_a_blocked_event_loop_leaves_limits_shared"),
     ),
     Defence(
         "a count that is taken back takes no other",
-        "app/core/counters.py",
+        "app/core/limits/counters.py",
         "            await self.add(key, window_s)  # to clear",
         "            await self.clear(key)  # to clear",
         kept_by("integration/test_redis test_a_count_taken_back_after_its_window_keeps_the_next_one"),
     ),
     Defence(
         "a write is run again when a migration has changed its columns",
-        "app/core/database_errors.py",
+        "app/core/db/errors.py",
         "return is_outdated or ",
         "return ",
         kept_by("integration/test_transactions test_a_migration_under_it_fails_no_write"),
@@ -129,7 +129,7 @@ STORAGE = [
     ),
     Defence(
         "a read wants its user's writes",
-        "app/core/replicas.py",
+        "app/core/db/replication/replicas.py",
         "if replica.shows(wanted)",
         "if replica",
         OWN_WRITES,
@@ -143,42 +143,42 @@ STORAGE = [
     ),
     Defence(
         "a replica that is too far behind serves no more",
-        "app/core/replica_watch.py",
+        "app/core/db/replication/watch.py",
         " if now - at <= self._max_lag_s)",
         ")",
         kept_by("e2e/test_replicas test_a_replica_that_is_behind_leaves_and_comes_back"),
     ),
     Defence(
         "a promoted replica serves no more",
-        "app/core/replica_watch.py",
+        "app/core/db/replication/watch.py",
         ' if str(is_replica) not in ("0", "OFF") else None',
         "",
         kept_by("e2e/test_replicas test_a_replica_that_is_promoted_leaves"),
     ),
     Defence(
         "reads of a replica that hangs are given up",
-        "app/core/replica_watch.py",
+        "app/core/db/replication/watch.py",
         "            limit.reschedule(asyncio.get_running_loop().time())",
         "            pass",
         kept_by("e2e/test_replicas test_reads_of_a_replica_that_hangs_are_the_primarys"),
     ),
     Defence(
         "what cannot be noted is waited for",
-        "app/core/replicas.py",
+        "app/core/db/replication/replicas.py",
         "await self.watch.wait_for_all(position)",
         "pass",
         kept_by("e2e/test_replicas test_who_cannot_tell_the_others_waits_until_each_replica_shows_it"),
     ),
     Defence(
         "a Redis without its epoch is not believed",
-        "app/core/own_writes.py",
+        "app/core/db/replication/own_writes.py",
         "if epoch is None or young is not None or ",
         "if ",
         kept_by("e2e/test_replicas test_own_writes_are_seen_when_redis_is_flushed"),
     ),
     Defence(
         "another run of Redis is not believed",
-        "app/core/own_writes.py",
+        "app/core/db/replication/own_writes.py",
         "self._sure_at = time.monotonic() + self._lasts_s",
         "pass",
         REDIS_BACK,

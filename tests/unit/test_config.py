@@ -8,10 +8,10 @@ import pytest
 
 from app.core.config import Settings, SettingsError
 from app.core.database import Database
-from app.core.database_url import async_url
+from app.core.db.redis import RedisLink
 from app.core.environment import load_settings
 from app.core.rate_limit import open_counters
-from app.core.redis import RedisLink
+from app.core.settings.database_url import async_url
 from tests.factories import SECRET, settings
 
 ROOT = Path(__file__).parents[2]

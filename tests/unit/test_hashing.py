@@ -5,9 +5,9 @@ import asyncio
 import bcrypt
 import pytest
 
-from app.core import hashing
+from app.auth import hashing
+from app.auth.hashing import PasswordHasher
 from app.core.errors import Unavailable
-from app.core.hashing import PasswordHasher
 
 
 async def test_too_many_hashes_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:

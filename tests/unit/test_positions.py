@@ -2,7 +2,7 @@
 
 import pytest
 
-from app.core.positions import parse, reached
+from app.core.db.replication.positions import parse, reached
 
 UUID, OTHER = "3e11fa47-71ca-11e1-9e33-c80aa9429562", "4e11fa47-71ca-11e1-9e33-c80aa9429562"
 

@@ -3,12 +3,12 @@
 import pytest
 from starlette.requests import Request
 
-from app.core import counters
 from app.core.client import client_address, client_network
 from app.core.config import Settings
-from app.core.counters import Counters, Memory
-from app.core.limit_syntax import parse_limits
+from app.core.limits import counters
+from app.core.limits.counters import Counters, Memory
 from app.core.rate_limit import RateLimit
+from app.core.settings.limits import parse_limits
 
 
 def test_several_limits_are_taken_the_shortest_window_first() -> None:

@@ -13,7 +13,7 @@ from app.auth.second_factor.codes import (
     new_secret,
     typed,
 )
-from app.core.encryption import DecryptionError, decrypt, encrypt
+from app.core.security import DecryptionError, decrypt, encrypt
 from tests import factories
 
 # RFC 6238, appendix B: SHA-1, eight digits, of which an app that shows six shows the last.

@@ -14,10 +14,11 @@ from joserfc.jwk import OctKey
 
 from app.core.config import Settings
 from app.core.database import utcnow
-from app.core.encryption import decrypt, encrypt
 from app.core.errors import Unauthorized
 from app.core.security import (
     create_access_token,
+    decrypt,
+    encrypt,
     hash_password,
     hash_token,
     needs_rehash,

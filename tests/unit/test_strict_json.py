@@ -5,7 +5,7 @@ import json
 import pytest
 
 from app.core.errors import Invalid
-from app.core.strict_json import parse
+from app.core.http.strict_json import parse
 
 
 def test_what_is_json_is_read() -> None:

@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from app.core.config import SettingsError
-from app.core.logs import format_exception
-from app.core.metrics import _is_alive
-from app.core.sentry import _chain, reporting_errors
-from app.core.telemetry import open_telemetry
-from app.core.telemetry_sdk import Sampling
+from app.core.observability.logs import format_exception
+from app.core.observability.metrics import _is_alive
+from app.core.observability.sentry import _chain, reporting_errors
+from app.core.observability.telemetry import open_telemetry
+from app.core.observability.telemetry_sdk import Sampling
 from tests.factories import settings
 
 LOW, HIGH = "4bf92f3577b34da6" + "0" * 15 + "1", "4bf92f3577b34da6" + "f" * 16
@@ -82,7 +82,11 @@ def test_what_is_no_parent_is_none(sent: str) -> None:
 def test_an_extra_that_is_not_installed_is_told(
     monkeypatch: pytest.MonkeyPatch, package: str, ask: Any, message: str
 ) -> None:
-    for name in [package, "app.core.telemetry_sdk", *[name for name in sys.modules if name.startswith(package)]]:
+    for name in [
+        package,
+        "app.core.observability.telemetry_sdk",
+        *[name for name in sys.modules if name.startswith(package)],
+    ]:
         if name in sys.modules and name.startswith("app."):
             monkeypatch.delitem(sys.modules, name)
         else:

@@ -5,11 +5,11 @@ from uuid import uuid4
 
 import pytest
 
-from app.core import verified_tokens
+from app.auth import verified_tokens
+from app.auth.verified_tokens import VerifiedTokens
 from app.core.database import utcnow
 from app.core.errors import Unauthorized
 from app.core.security import create_access_token
-from app.core.verified_tokens import VerifiedTokens
 from tests import factories
 from tests.waiting import until_sync
 

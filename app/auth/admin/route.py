@@ -16,10 +16,10 @@ from app.auth.admin import cookie
 from app.auth.second_factor.challenges import OVER
 from app.core.admin.address import address
 from app.core.errors import Invalid, Unauthorized
-from app.core.pages import page
+from app.core.http.pages import page
+from app.core.http.strict_json import UNSTORABLE_MESSAGE, StrictRequest
+from app.core.http.transactions import in_transaction
 from app.core.policy import is_public
-from app.core.strict_json import UNSTORABLE_MESSAGE, StrictRequest
-from app.core.transactions import in_transaction
 
 
 class PageRoute(APIRoute):

@@ -14,6 +14,7 @@ from app.auth.admin import cookie
 from app.auth.admin.dependencies import SAME_ORIGIN, AdminUser
 from app.auth.admin.route import PageRoute, challenge_page, sign_in_page
 from app.auth.dependencies import LIMITED_BY_ADDRESS, require_verified, superuser
+from app.auth.hashing import Hasher
 from app.auth.models import AuthSession, User
 from app.auth.router import logout
 from app.auth.schemas import ChallengeResponse
@@ -23,7 +24,6 @@ from app.core import audit
 from app.core.admin.address import address
 from app.core.database import DbSession, PrimaryReadSession, rows_changed
 from app.core.errors import Forbidden, Unauthorized
-from app.core.hashing import Hasher
 from app.core.policy import public
 from app.core.schemas import MAX_EMAIL_LENGTH, MAX_PASSWORD_LENGTH, normalize_email
 

@@ -6,13 +6,13 @@ from fastapi import Depends, Request
 
 from app.auth import service as accounts
 from app.auth.dependencies import SessionUser
+from app.auth.hashing import Hasher
 from app.auth.second_factor.models import SecondFactor
 from app.auth.second_factor.schemas import Proof
 from app.auth.second_factor.service import WRONG_CODE, active_factor, count_guess, use_code
 from app.core.config import AppSettings
 from app.core.database import DbSession, PrimaryReadSession
 from app.core.errors import Conflict, Forbidden
-from app.core.hashing import Hasher
 
 
 async def get_proven_factor(

@@ -7,6 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.auth import service as accounts
 from app.auth.dependencies import LIMITED_BY_ADDRESS, SessionUser
+from app.auth.hashing import Hasher
 from app.auth.models import User, end_sessions
 from app.auth.schemas import TokenResponse
 from app.auth.second_factor import challenges
@@ -36,12 +37,11 @@ from app.auth.tasks import send_second_factor_changed
 from app.core import audit
 from app.core.config import AppSettings, Settings
 from app.core.database import DbSession, PrimaryReadSession, Reader, utcnow
-from app.core.encryption import encrypt
 from app.core.errors import Conflict, Forbidden, TooManyRequests, Unauthorized, documented
-from app.core.hashing import Hasher
 from app.core.jobs import enqueue
 from app.core.policy import public, shows_a_secret
 from app.core.routing import Router
+from app.core.security import encrypt
 
 router = Router(prefix="/auth", tags=["auth"])
 

@@ -12,9 +12,9 @@ from app.auth.second_factor.models import RecoveryCode, SecondFactor
 from app.auth.tasks import send_codes_guessed
 from app.core.config import Settings
 from app.core.database import rows_changed, utcnow
-from app.core.encryption import decrypt, encrypt
 from app.core.errors import Forbidden, TooManyRequests
 from app.core.jobs import enqueue
+from app.core.security import decrypt, encrypt
 
 WRONG_CODE = "the code is wrong"
 

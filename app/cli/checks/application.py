@@ -9,8 +9,8 @@ from fastapi import FastAPI
 
 from app.cli.checks import Finding
 from app.cli.report import Fault
+from app.core.db.migrations import ROOT
 from app.core.environment import load_settings
-from app.core.migrations import ROOT
 
 # What raises for others: the line to mend is in the feature that called it.
 NOT_AT_FAULT = (ROOT / "app" / "core", ROOT / "app" / "cli")

@@ -7,7 +7,7 @@ from app.cli.checks.database import ask
 from app.cli.checks.settings import quiet_settings
 from app.core.config import Settings
 from app.core.database import Database
-from app.core.database_url import is_behind_pgbouncer
+from app.core.settings.database_url import is_behind_pgbouncer
 
 # What is left to those who are no superuser (https://www.postgresql.org/docs/current/runtime-config-connection.html).
 # MySQL and MariaDB keep their superusers' one connection beside what they name.

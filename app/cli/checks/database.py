@@ -9,8 +9,8 @@ from app.cli.checks import Check, Finding
 from app.cli.checks.settings import address, quiet_settings
 from app.core.config import Settings, SettingsError
 from app.core.database import Database
-from app.core.database_errors import describe
-from app.core.migrations import current
+from app.core.db.errors import describe
+from app.core.db.migrations import current
 
 Answer = TypeVar("Answer")
 

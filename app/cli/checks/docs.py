@@ -6,7 +6,7 @@ from pathlib import Path
 
 from app.cli.checks import Check, Finding
 from app.core.config import Settings
-from app.core.migrations import ROOT
+from app.core.db.migrations import ROOT
 
 # What the pages show how to add.
 EXAMPLES = ("app/todos", "tests/integration/test_todos")

@@ -11,7 +11,7 @@ from app.cli.checks.application import import_fault
 from app.cli.checks.database import ask, missing_file
 from app.cli.checks.settings import quiet_settings
 from app.core.config import Settings
-from app.core.migrations import alembic_config, current, heads, is_behind
+from app.core.db.migrations import alembic_config, current, heads, is_behind
 
 MIGRATE = ".venv/bin/app migrate"
 REVISE = f'.venv/bin/alembic revision --autogenerate -m "what changed", read what it wrote, {MIGRATE}'

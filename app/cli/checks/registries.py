@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from app.cli.checks import Check, Finding
-from app.core.migrations import ROOT
+from app.core.db.migrations import ROOT
 
 SORT_IMPORTS = "make format"
 

@@ -4,7 +4,7 @@ import asyncio
 
 from app.cli.checks import Check, Finding
 from app.cli.checks.settings import quiet_settings
-from app.core.service_url import answers
+from app.core.settings.service_url import answers
 
 TIMEOUT_S = 5
 

@@ -11,7 +11,7 @@ from wtforms import Form
 
 from app.core.admin.fields import PREFIX, fields_of, kind_of
 from app.core.errors import Invalid
-from app.core.strict_json import parse
+from app.core.http.strict_json import parse
 
 LENGTH_WITHOUT_SECONDS = len("2026-01-02T03:04")  # as browsers send a full minute
 

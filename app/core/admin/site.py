@@ -22,12 +22,12 @@ from app.core.admin import fields, forms, references
 from app.core.admin.address import address
 from app.core.admin.views import EntityView
 from app.core.config import Settings
-from app.core.database_errors import is_taken
-from app.core.encryption import DecryptionError, decrypt, encrypt
+from app.core.db.errors import is_taken
 from app.core.errors import Conflict, Invalid, NotFound
-from app.core.pages import HEADERS
-from app.core.static_files import static_source, static_url
-from app.core.strict_json import StrictRequest
+from app.core.http.pages import HEADERS
+from app.core.http.static_files import static_source, static_url
+from app.core.http.strict_json import StrictRequest
+from app.core.security import DecryptionError, decrypt, encrypt
 
 ELSEWHERE = {"statics", "login", "logout", "file_download", "file_preview"}  # are the house's, or are not there
 MOST_DELETED = 100  # as many as a page shows

@@ -14,7 +14,7 @@ from sqlalchemy.engine import Dialect
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-from app.core.database_errors import DatabaseAway
+from app.core.db.errors import DatabaseAway
 from app.core.db.reads import AnySelect, Row
 
 Convert = Callable[[Any], Any] | None

@@ -12,10 +12,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.config import Settings
 from app.core.database import Database, rows_changed, utcnow
-from app.core.database_errors import describe
+from app.core.db.errors import describe
 from app.core.jobs.outbox import DEAD, DONE, RUNNING, WAITING, OutboxJob
 from app.core.jobs.task import BACKOFF_S, MAX_ATTEMPTS, TASKS, FailedForGood, Job
-from app.core.logs import request_id
+from app.core.observability.logs import request_id
 
 logger = logging.getLogger("app.jobs")
 

@@ -17,7 +17,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from app.core.columns import ExactString, LongText
 from app.core.database import Base, Database, utcnow
 from app.core.jobs.task import TASKS, TIMEOUT_S, Task
-from app.core.logs import request_id
+from app.core.observability.logs import request_id
 
 P = ParamSpec("P")
 

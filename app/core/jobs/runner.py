@@ -8,7 +8,7 @@ from sqlalchemy.exc import DBAPIError
 
 from app.core.config import Settings
 from app.core.database import Database
-from app.core.database_errors import describe
+from app.core.db.errors import describe
 from app.core.jobs.execution import execute
 from app.core.jobs.outbox import OutboxJob, seconds_to_next, take_to_run
 from app.core.jobs.schedule import Schedule

@@ -4,7 +4,7 @@ from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 
 from app.core.database import Database, utcnow
-from app.core.database_errors import is_taken
+from app.core.db.errors import is_taken
 from app.core.jobs.outbox import OutboxJob, new_row
 from app.core.jobs.task import TASKS, Task
 

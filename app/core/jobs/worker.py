@@ -4,19 +4,25 @@ import asyncio
 import logging
 from collections.abc import Callable
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from app.core.config import Settings
+from app.core.database import Database
 from app.core.jobs.broker import RUN, SWEEP, make_celery, make_sender
 from app.core.jobs.execution import execute
 from app.core.jobs.outbox import take_one_to_run
 from app.core.jobs.relay import Relay
 from app.core.jobs.runner import AWAY
-from app.core.logs import configure_logging
-from app.core.state import Services
+from app.core.observability.logs import configure_logging
 
 if TYPE_CHECKING:
     from celery import Celery
+
+
+class Services(Protocol):
+    database: Database
+
+    async def close(self) -> None: ...
 
 
 class Process:
