@@ -38,6 +38,7 @@ check: $(DEVELOPMENT) ## The gate: format, lint, types, lock, tests with coverag
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/ty check
+	$(BIN)/lint-imports --no-cache
 	@$(MAKE) --no-print-directory check-lock
 	$(BIN)/coverage erase
 	$(BIN)/coverage run -m pytest -n auto --dist worksteal --durations=10

@@ -23,8 +23,8 @@ from app.core.http.middleware import add_middleware
 from app.core.http.openapi import complete_openapi
 from app.core.http.static_files import add_static_files
 from app.core.jobs.background import running_jobs
-from app.core.observability.logs import configure_logging
 from app.core.observability.metrics import noting_pools
+from app.core.observability.setup import configure_logging
 from app.core.observability.statement_watch import watch_statements
 from app.core.observability.telemetry import observe_app, open_telemetry, sending, telemetry_config
 from app.health.backlog import Backlog

@@ -27,7 +27,7 @@ Json = Annotated[bool, typer.Option("--json", help="Answer with one JSON documen
 @cli.command()
 def serve() -> None:
     """Migrate the database and serve on HOST and PORT."""
-    from app.cli.main import serve as run
+    from app.cli.serve import run
 
     run()
 

@@ -1,6 +1,5 @@
 """Runs the command that was typed. Whatever keeps it from being carried out is one line, or one document."""
 
-import gc
 import sys
 
 from app.cli.report import Fault, say_fault
@@ -9,7 +8,7 @@ from app.cli.report import Fault, say_fault
 def main() -> None:
     as_json = "--json" in sys.argv
     try:
-        code = serve() if sys.argv[1:] == ["serve"] else _other()
+        code = _serve() if sys.argv[1:] == ["serve"] else _other()
     except Fault as error:
         fault = error
     except SystemExit as error:  # settings, and what cannot be reached
@@ -24,12 +23,9 @@ def main() -> None:
     sys.exit(fault.exit_code)
 
 
-def serve() -> None:
+def _serve() -> None:
     """Without Typer, which would be 3 MB of each server for as long as it runs."""
-    gc.disable()  # app.main says why
     from app.cli.serve import run
-
-    gc.enable()
 
     run()
 

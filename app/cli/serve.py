@@ -17,8 +17,8 @@ from app.cli.migrate import migrated
 from app.cli.report import Fault, say
 from app.core.config import Settings
 from app.core.environment import load_settings
-from app.core.observability.logs import configure_logging
 from app.core.observability.metrics import SHARED_FOLDER
+from app.core.observability.setup import configure_logging
 from app.core.settings.faults import right
 
 SHUTDOWN_TIMEOUT_S = 30  # for what is in flight, after DRAIN_SECONDS; then a worker is killed

@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 
 from app.cli.commands import cli
 from app.core.db.migrations import upgrade
-from app.core.observability.logs import configure_logging
+from app.core.observability.setup import configure_logging
 from tests import factories, processes
 
 CHECKS = ["settings", "database", "connections", "migrations", "services", "registries", "docs", "policies"]

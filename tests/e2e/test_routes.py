@@ -8,7 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from app.cli.commands import cli
-from app.core.observability.logs import configure_logging
+from app.core.observability.setup import configure_logging
 from tests import factories, processes
 
 PEEK = """

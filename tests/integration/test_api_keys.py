@@ -24,7 +24,7 @@ from app.core.database import utcnow
 from app.core.http.idempotency import IdempotencyKey
 from app.core.jobs import enqueue
 from app.core.jobs.outbox import DONE, OutboxJob
-from app.core.observability.logs import configure_logging
+from app.core.observability.setup import configure_logging
 from app.core.security import hash_token
 from app.main import create_app
 from tests import factories

@@ -14,7 +14,7 @@ from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, OperationalErr
 from app.auth.models import User
 from app.core.database import DbSession
 from app.core.db.errors import describe
-from app.core.observability.logs import configure_logging
+from app.core.observability.setup import configure_logging
 from app.core.policy import public
 from app.core.routing import Router
 from tests import factories

@@ -10,7 +10,7 @@ from httpx2 import AsyncClient
 from typer.testing import CliRunner
 
 from app.cli.commands import cli
-from app.core.observability.logs import configure_logging
+from app.core.observability.setup import configure_logging
 from app.core.schemas import MAX_PASSWORD_LENGTH
 from app.main import create_app
 from tests import factories, processes

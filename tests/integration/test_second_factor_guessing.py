@@ -11,7 +11,7 @@ from sqlalchemy import select
 
 from app.auth.second_factor.models import RecoveryCode, SecondFactor
 from app.core.database import Row, utcnow
-from app.core.observability.logs import configure_logging
+from app.core.observability.setup import configure_logging
 from app.main import create_app
 from tests import factories
 from tests.factories import Actor

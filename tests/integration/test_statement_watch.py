@@ -9,7 +9,7 @@ from fastapi import FastAPI
 from sqlalchemy import literal, select, text
 
 from app.core.database import DbSession, ReadSession
-from app.core.observability.logs import configure_logging
+from app.core.observability.setup import configure_logging
 from app.core.policy import public
 from app.core.routing import Router
 from app.examples.models import ExampleItem

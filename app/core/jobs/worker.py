@@ -13,7 +13,7 @@ from app.core.jobs.execution import execute
 from app.core.jobs.outbox import take_one_to_run
 from app.core.jobs.relay import Relay
 from app.core.jobs.runner import AWAY
-from app.core.observability.logs import configure_logging
+from app.core.observability.setup import configure_logging
 
 if TYPE_CHECKING:
     from celery import Celery

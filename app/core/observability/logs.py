@@ -1,7 +1,6 @@
 """Logs: one line an event, human in development, JSON in production, each with its request's id."""
 
 import logging
-import sys
 import time
 import traceback
 from contextvars import ContextVar
@@ -10,26 +9,11 @@ from typing import Any
 
 from starlette.types import Scope
 
-from app.core.config import Settings
 from app.core.db.errors import describe
 
 UNKNOWN_ROUTE = "(none)"
 
 request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
-
-# Our own lines have more than uvicorn's and Celery's; at DEBUG the drivers log every parameter; and Alembic each of its
-# plugins.
-QUIET = (
-    "uvicorn.access",
-    "aiosqlite",
-    "asyncmy",
-    "asyncpg",
-    "alembic.runtime.plugins",
-    "celery.app.trace",
-    "celery.worker.strategy",
-)
-
-_ours: list[logging.Handler] = []  # made for some settings; those that are made for others take their place
 
 STANDARD = {*vars(logging.makeLogRecord({})), "message", "asctime", "color_message"}
 
@@ -90,33 +74,7 @@ def format_exception(exc_info: tuple[type[BaseException], BaseException, Traceba
     return "\n\nwhile handling, or because of:\n\n".join(reversed(parts))
 
 
-def configure_logging(settings: Settings) -> None:
-    """Sends every logger's lines, the server's too, to standard error in one form."""
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(_json_formatter() if settings.logs_as_json else ConsoleFormatter())
-    handler.addFilter(RequestId())
-    if settings.otel_exporter_otlp_endpoint:
-        handler.addFilter(TraceId())
-    root = logging.getLogger()
-    while _ours:
-        root.removeHandler(_ours.pop())
-    _ours.append(handler)
-    if settings.sentry_dsn:
-        from app.core.observability.sentry import reporting_errors
-
-        _ours.append(reporting_errors(settings))
-    for one in _ours:
-        root.addHandler(one)
-    root.setLevel(settings.log_level)
-    for name in ("uvicorn", "uvicorn.error", "uvicorn.access"):
-        logger = logging.getLogger(name)
-        logger.handlers.clear()
-        logger.propagate = True
-    for name in QUIET:
-        logging.getLogger(name).setLevel(logging.WARNING)
-
-
-def _json_formatter() -> logging.Formatter:
+def json_formatter() -> logging.Formatter:
     from pythonjsonlogger.core import RESERVED_ATTRS
     from pythonjsonlogger.json import JsonFormatter
 
