@@ -38,8 +38,8 @@ _IN_CLASS_BODIES = {
     "true", "tuple", "unchanged",
 }  # fmt: skip
 _FOLDERS = {
-    "admin", "api", "app", "auth", "cli", "core", "health", "main", "models", "router", "state", "static", "tasks", "users",
-    "worker",
+    "admin", "api", "app", "auth", "cli", "core", "health", "main", "models", "router", "state", "static", "tasks",
+    "users", "worker",
 }  # fmt: skip
 
 

@@ -11,15 +11,14 @@ from sqlalchemy import insert, inspect, select
 from app.auth.models import AuthSession, SignInChallenge
 from app.auth.tasks import delete_expired_challenges, delete_expired_sessions
 from app.core.database import utcnow
+from app.core.http.cleanup import KEEP_ANSWERS
 from app.core.http.idempotency import IdempotencyKey
 from app.core.jobs import enqueue
 from app.core.jobs.cleanup import (
     BATCH,
-    KEEP_ANSWERS,
     KEEP_DEAD_JOBS,
     KEEP_DONE_JOBS,
     delete_finished_jobs,
-    delete_old_answers,
 )
 from app.core.jobs.outbox import DEAD, DONE, OutboxJob
 from tests.factories import Actor
@@ -66,7 +65,6 @@ CASES = {
         lambda user_id: challenges(user_id, utcnow() + A_MOMENT, 2),
     ),
     "answers": (
-        delete_old_answers,
         IdempotencyKey,
         lambda user_id: answers(user_id, utcnow() - KEEP_ANSWERS - A_MOMENT, MANY),
         lambda user_id: answers(user_id, utcnow() - KEEP_ANSWERS + A_MOMENT, 2),
