@@ -101,6 +101,10 @@ class ExactDecimal(TypeDecorator[Decimal]):
         return Decimal(repr(value)).quantize(Decimal(1).scaleb(-self.scale))
 
 
+def utcnow() -> datetime:
+    return datetime.now(UTC)
+
+
 def same_as_created(context: Any) -> datetime:
     """The default of `updated_at` in a new row."""
     return context.get_current_parameters()["created_at"]

@@ -8,7 +8,8 @@ from typing import Annotated
 from fastapi import Depends
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.core.db.base import MAX_BIG_INTEGER, MAX_INTEGER, Base, can_be_id, utcnow
+from app.core.columns import utcnow
+from app.core.db.base import MAX_BIG_INTEGER, MAX_INTEGER, Base, can_be_id
 from app.core.db.reads import AnySelect, Row
 from app.core.db.session import (
     Database,

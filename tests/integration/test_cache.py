@@ -266,7 +266,7 @@ async def test_a_change_that_redis_did_not_hear_of_is_told_when_it_answers(
     app: FastAPI, redis: Redis, user: Actor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Redis is there all the time, and one of two processes cannot reach it."""
-    for name in ("app.core.db.redis.AWAY_S", "app.core.cache.AWAY_S"):
+    for name in ("app.core.db.redis.AWAY_S", "app.core.caching.service.AWAY_S"):
         monkeypatch.setattr(name, 0.5)
     one, two = another(app, redis.url), another(app, redis.url)
     here, there = at(one, user), at(two, user)

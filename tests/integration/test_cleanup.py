@@ -11,7 +11,7 @@ from sqlalchemy import insert, inspect, select
 from app.auth.models import AuthSession, SignInChallenge
 from app.auth.tasks import delete_expired_challenges, delete_expired_sessions
 from app.core.database import utcnow
-from app.core.http.cleanup import KEEP_ANSWERS
+from app.core.http.cleanup import KEEP_ANSWERS, delete_old_answers
 from app.core.http.idempotency import IdempotencyKey
 from app.core.jobs import enqueue
 from app.core.jobs.cleanup import (
@@ -65,6 +65,7 @@ CASES = {
         lambda user_id: challenges(user_id, utcnow() + A_MOMENT, 2),
     ),
     "answers": (
+        delete_old_answers,
         IdempotencyKey,
         lambda user_id: answers(user_id, utcnow() - KEEP_ANSWERS - A_MOMENT, MANY),
         lambda user_id: answers(user_id, utcnow() - KEEP_ANSWERS + A_MOMENT, 2),

@@ -64,5 +64,5 @@ async def test_the_path_of_a_request_is_short(
     response, path = await traced(send)
     assert response.is_success
     print(f"{method} {path}")
-    assert len(path.files) <= files, path
-    assert len(path.functions) <= functions, path
+    assert len(path.files) <= files, str(path)
+    assert len(path.functions) <= functions, str(path)

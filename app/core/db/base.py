@@ -1,6 +1,6 @@
-"""The base of all models, the time, and the range of ids."""
+"""The base of all models, and the range of ids."""
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import MetaData
@@ -16,10 +16,6 @@ MAX_BIG_INTEGER = 2**63 - 1
 def can_be_id(value: object, largest: int = MAX_INTEGER) -> bool:
     """Whether a column could hold it: PostgreSQL's driver refuses to ask for an integer that none can."""
     return not isinstance(value, int) or 0 < value <= largest
-
-
-def utcnow() -> datetime:
-    return datetime.now(UTC)
 
 
 class Base(DeclarativeBase):
