@@ -37,6 +37,7 @@ test: $(DEVELOPMENT) ## Run the quick tests on SQLite, in a minute; on TEST_POST
 check: $(DEVELOPMENT) ## The gate: format, lint, types, lock, tests with coverage
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
+	$(BIN)/ruff check --preview --select PLC2701 app generator # no private name of another package
 	$(BIN)/ty check
 	$(BIN)/lint-imports --no-cache
 	@$(MAKE) --no-print-directory check-lock
