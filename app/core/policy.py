@@ -83,6 +83,13 @@ def undeclared_routes(routes: Sequence[BaseRoute]) -> Iterator[str]:
             yield f"{' '.join(sorted(route.methods or ['*']))} {route.path}"
 
 
+def authenticator_of(dependant: Dependant) -> Callable[..., Any] | None:
+    """The dependency, at any depth, that was marked with `authenticates`."""
+    if getattr(dependant.call, "authenticates", False):
+        return dependant.call
+    return next(filter(None, map(authenticator_of, dependant.dependencies)), None)
+
+
 def _says(dependant: Dependant, name: str) -> bool:
     """Whether one of a route's dependencies, at any depth, was marked with the name."""
     return getattr(dependant.call, name, False) or any(_says(part, name) for part in dependant.dependencies)

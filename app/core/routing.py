@@ -11,6 +11,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, FastAPI, Header, Request
 from fastapi.dependencies.models import Dependant
+from fastapi.dependencies.utils import get_dependant
 from fastapi.responses import Response
 from fastapi.routing import APIRoute, iter_route_contexts
 
@@ -33,7 +34,7 @@ from app.core.http import idempotency
 from app.core.http.strict_json import UNSTORABLE_MESSAGE, StrictRequest
 from app.core.http.transactions import in_transaction
 from app.core.observability.logs import route_template
-from app.core.policy import is_declared, is_public, may_be_stored
+from app.core.policy import authenticator_of, is_declared, is_public, may_be_stored
 from app.core.rate_limit import rate_limits_of
 from app.core.schemas import RowSchema
 
@@ -46,6 +47,8 @@ class Route(APIRoute):
         takes_key = "POST" in (options.get("methods") or ()) and may_be_stored(endpoint)
         if takes_key and not is_public(endpoint):
             options["openapi_extra"] = {"parameters": [idempotency.PARAMETER]} | (options.get("openapi_extra") or {})
+            if (authenticator := authenticator_of(get_dependant(path=path, call=endpoint))) is not None:
+                options["dependencies"] = [*(options.get("dependencies") or []), Depends(_refuse_repeat(authenticator))]
         super().__init__(path, endpoint, **options)
         if not is_declared(endpoint, self.dependant):
             raise RuntimeError(f"{path}: {self.name} neither takes CurrentUser or Superuser nor says @public")
@@ -79,6 +82,16 @@ class Route(APIRoute):
         return answer
 
 
+def _refuse_repeat(authenticator: Callable[..., Any]) -> Callable[..., Any]:
+    """A dependency: once its sender is known, a repeated request gets the first response, and no endpoint runs."""
+
+    async def refuse_repeat(request: Request, _: Annotated[Any, Depends(authenticator)]) -> None:
+        if idempotency.HEADER in request.headers:
+            await idempotency.refuse_repeated(request)
+
+    return refuse_repeat
+
+
 def _has_transaction(dependant: Dependant) -> bool:
     return dependant.call is get_db or any(map(_has_transaction, dependant.dependencies))
 
@@ -99,6 +112,21 @@ def _errors(path: str, endpoint: Callable[..., Any], options: dict[str, Any]) ->
 class Router(APIRouter):
     def __init__(self, *, prefix: str = "", tags: list[str] | None = None) -> None:
         super().__init__(prefix=prefix, tags=list(tags or []), route_class=Route)
+
+
+class Features:
+    """The routers of the features. The application includes them one by one: FastAPI matches the routes of a router in
+    between more slowly."""
+
+    def __init__(self) -> None:
+        self.routers: list[APIRouter] = []
+
+    def include_router(self, router: APIRouter) -> None:
+        self.routers.append(router)
+
+    def include_in(self, app: FastAPI, prefix: str) -> None:
+        for router in self.routers:
+            app.include_router(router, prefix=prefix)
 
 
 def etag_of(body: bytes) -> str:

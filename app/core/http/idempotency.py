@@ -1,7 +1,7 @@
 """Idempotency-Key on POST: a repeated request is done once and gets the first response.
 
-The response is stored in the endpoint's own transaction, under the caller and the key. A repeat runs the endpoint too:
-it finds the key taken when it stores its own response, is rolled back, and gets the first one. So do racing repeats.
+The response is stored in the endpoint's own transaction, under the caller and the key. Of N racing repeats one commits;
+the unique key rolls the others back, and they get the first one's response.
 https://datatracker.ietf.org/doc/draft-ietf-httpapi-idempotency-key-header/
 """
 
@@ -13,7 +13,7 @@ from hashlib import sha256
 
 from fastapi import Request
 from fastapi.responses import Response
-from sqlalchemy import ForeignKey, String, Text
+from sqlalchemy import ForeignKey, String, Text, bindparam, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -49,6 +49,27 @@ class IdempotencyKey(Base):
     created_at: Mapped[datetime] = mapped_column(default=utcnow, index=True)
 
 
+FIRST = select(IdempotencyKey).where(
+    IdempotencyKey.user_id == bindparam("user_id"), IdempotencyKey.key == bindparam("key")
+)
+
+
+class Repeated(Exception):
+    def __init__(self, first: Response) -> None:
+        self.first = first
+
+
+async def refuse_repeated(request: Request) -> None:
+    """Called when the sender is known.
+
+    Raises:
+        Repeated: the request was answered before.
+        Invalid: the key belongs to another request.
+    """
+    if hasattr(request.state, "db") and (first := await _first(request)) is not None:
+        raise Repeated(first)
+
+
 async def run_idempotent(handle: Handler, request: Request) -> Response:
     """The handler's response, stored with its writes; or the first response, when this is a repeat.
 
@@ -64,21 +85,22 @@ async def run_idempotent(handle: Handler, request: Request) -> Response:
         response = await handle(request)
         if response.status_code < 300 and hasattr(response, "body") and hasattr(request.state, "user_id"):
             await _store(db, request, response)
+    except Repeated as repeated:
+        return repeated.first
     except Exception as error:
         if not hasattr(request.state, "user_id") or getattr(error, "status_code", 0) in REFUSED:
             raise
         await db.rollback()
-        first = await _first(db, request)
+        first = await _first(request)
         if first is None:
             raise
         return first
     return response
 
 
-async def _first(db: AsyncSession, request: Request) -> Response | None:
+async def _first(request: Request) -> Response | None:
     """The stored response of this key. Raises Invalid when it belongs to another request."""
-    key = request.headers[HEADER]
-    row = await db.get(IdempotencyKey, (request.state.user_id, key))
+    row = await request.app.state.database.read.one(FIRST, user_id=request.state.user_id, key=request.headers[HEADER])
     if row is None:
         return None
     if row.fingerprint != await _fingerprint(request):
