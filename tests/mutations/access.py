@@ -38,8 +38,8 @@ ACCESS = [
     Defence(
         "a list holds one's own rows",
         OWNERSHIP,
-        "statement = statement.where(model.user_id == owner_id)",
-        "pass",
+        "of(statement.where(model.user_id == caller.id))",
+        "of(statement)",
         kept_by("conformance/test_matrix test_lists"),
     ),
     Defence(
@@ -52,8 +52,8 @@ ACCESS = [
     Defence(
         "what a list was narrowed to is kept",
         "app/core/lists/statements.py",
-        "    if visible is None:\n        return None\n",
-        "    visible = visible or next(iter(_visible.values()))\n",
+        " or not scope.is_whole(statement)",
+        "",
         kept_by("integration/test_lists test_an_endpoint_may_narrow_a_list"),
     ),
     Defence(
@@ -79,8 +79,15 @@ ACCESS = [
         backend="postgresql",
     ),
     Defence(
-        "an id that no row can have is not looked for",
-        "app/core/database.py",
+        "an entity's id that no row can have is not looked for",
+        OWNERSHIP,
+        "return all(not isinstance(value, int) or 0 < value <= MAX_INTEGER for value in (row_id, *parent.values()))",
+        "return True",
+        kept_by("integration/test_items test_an_id_that_no_row_can_have_is_404"),
+    ),
+    Defence(
+        "an account's id that no row can have is not looked for",
+        "app/core/db/base.py",
         "return not isinstance(value, int) or 0 < value <= largest",
         "return True",
         kept_by("integration/test_items test_an_id_that_no_row_can_have_is_404"),

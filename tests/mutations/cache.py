@@ -2,7 +2,7 @@
 
 from tests.mutations.defence import Defence, kept_by
 
-CACHE = "app/core/cache.py"
+CACHE = "app/core/caching/service.py"
 LOADS = "app/core/caching/single_flight.py"
 GROUPS = "app/core/caching/groups.py"
 STORES = "app/core/caching/stores.py"
@@ -15,8 +15,8 @@ VALUE_TESTS = "integration/test_cache_values"
 CACHED = [
     Defence(
         "a change is told after its commit",
-        "app/core/database.py",
-        "            listener(changes)\n",
+        "app/core/db/session.py",
+        "            await subscriber(its_changes)\n",
         "            pass\n",
         kept_by(
             f"{IDENTITY_TESTS} test_what_ends_a_session_is_in_force_at_the_next_request",
@@ -99,6 +99,13 @@ CACHED = [
         "if lookup.generation != self._generation or not self._seconds:",
         "if not self._seconds:",
         kept_by(f"{IDENTITY_TESTS} test_who_was_being_looked_up_while_it_changed_is_not_remembered"),
+    ),
+    Defence(
+        "who signs in makes nobody forgotten",
+        IDENTITIES,
+        ' and kind != "insert"',
+        "",
+        kept_by(f"{IDENTITY_TESTS} test_signing_in_forgets_nobody"),
     ),
     Defence(
         "who is signed in is remembered for so long and no longer",

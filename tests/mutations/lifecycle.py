@@ -10,6 +10,7 @@ OUTBOX = "app/core/jobs/outbox.py"
 EXECUTION = "app/core/jobs/execution.py"
 MAIL = "app/core/mail.py"
 DEPENDENCIES = "app/auth/dependencies.py"
+TRANSACTIONS = "app/core/http/transactions.py"
 
 LIFECYCLE = [
     Defence(
@@ -115,8 +116,8 @@ LIFECYCLE = [
     Defence(
         "a user's requests are limited",
         DEPENDENCIES,
-        '    await enforce(request, "user", request.app.state.settings.rate_limit_user, str(identity.id))\n',
-        "",
+        'await enforce(request, "user", request.app.state.settings.rate_limit_user, str(identity.id))',
+        "pass",
         kept_by("integration/test_rate_limits test_every_signed_in_route_has_the_users_limit"),
     ),
     Defence(
@@ -198,10 +199,36 @@ LIFECYCLE = [
     ),
     Defence(
         "a deadlock is run again",
-        "app/core/retries.py",
+        TRANSACTIONS,
         "if number == RETRIES or not is_conflict(error):",
         "if True:",
-        kept_by("integration/test_transactions test_of_two_in_a_deadlock_both_succeed"),
+        kept_by(
+            "integration/test_transactions test_of_two_in_a_deadlock_both_succeed",
+            "integration/test_transactions test_a_commit_that_fails_to_serialize_is_run_again",
+        ),
+        backend="postgresql",
+    ),
+    Defence(
+        "who is always the victim of deadlocks hears to come again",
+        TRANSACTIONS,
+        "number == RETRIES or ",
+        "",
+        kept_by("integration/test_transactions test_who_is_always_the_victim_hears_to_come_again"),
+        backend="postgresql",
+    ),
+    Defence(
+        "what is run again gets its body again",
+        TRANSACTIONS,
+        "request = await _repeated(request, error)",
+        "await _repeated(request, error)",
+        kept_by("integration/test_transactions test_an_upload_is_whole_when_its_transaction_runs_again"),
+    ),
+    Defence(
+        "what is run again is counted once",
+        "app/core/rate_limit.py",
+        "if (name, limits, caller) in counted:",
+        "if False:",
+        kept_by("integration/test_transactions test_a_request_that_is_run_again_is_counted_once"),
         backend="postgresql",
     ),
 ]

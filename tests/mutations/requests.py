@@ -25,14 +25,14 @@ REQUESTS = [
     ),
     Defence(
         "NUL in a query is refused",
-        JSON,
-        'if b"%00" in self.scope["query_string"]:',
+        "app/core/routing.py",
+        'if b"%00" in request.scope["query_string"]:',
         "if False:",
         kept_by("integration/test_hostile test_nul_is_refused_in_a_query_and_in_a_form"),
     ),
     Defence(
         "a path is one without a newline at its end",
-        "app/core/route_index.py",
+        MIDDLEWARE,
         'scope["path"].endswith("\\n")',
         "False",
         kept_by("integration/test_http test_a_path_is_one_without_a_newline_at_its_end"),
@@ -113,11 +113,11 @@ REQUESTS = [
         kept_by("integration/test_http test_a_lying_content_length_is_refused"),
     ),
     Defence("security headers are there", MIDDLEWARE, "if header[0] not in names", "if False", SECURITY_HEADERS),
-    Defence("nothing is cached", MIDDLEWARE, '            "Cache-Control": "no-store",\n', "", SECURITY_HEADERS),
+    Defence("nothing is cached", MIDDLEWARE, '    "Cache-Control": "no-store",\n', "", SECURITY_HEADERS),
     Defence(
         "an error of ours tells nothing",
         MIDDLEWARE,
-        "await render(AppError())(scope, receive, send_with_id)",
+        "await render(AppError())(scope, receive, send_with_headers)",
         "raise",
         SECURITY_HEADERS,
     ),
@@ -138,8 +138,8 @@ REQUESTS = [
     Defence(
         "an unsafe request id is replaced",
         MIDDLEWARE,
-        "if not SAFE_REQUEST_ID.fullmatch(identifier):",
-        "if not identifier:",
+        "SAFE_REQUEST_ID.fullmatch(value)",
+        "value",
         kept_by("integration/test_http test_an_unsafe_request_id_is_replaced"),
     ),
     Defence(

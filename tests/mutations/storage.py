@@ -2,7 +2,9 @@
 
 from tests.mutations.defence import Defence, kept_by
 
-DATABASE = "app/core/database.py"
+SESSIONS = "app/core/db/session.py"
+FAST_READS = "app/core/db/fast_reads.py"
+ROUTING = "app/core/routing.py"
 ENGINES = "app/core/db/engines.py"
 ERRORS = "app/core/errors.py"
 IDEMPOTENCY = "app/core/http/idempotency.py"
@@ -13,6 +15,7 @@ CONFIG = "app/core/settings/faults.py"
 PRODUCTION = kept_by("unit/test_config test_an_unsafe_production_does_not_start")
 RACING_PUTS = kept_by("integration/test_transactions test_of_racing_puts_with_one_etag_one_wins")
 KEYS = kept_by("integration/test_transactions test_a_key_is_its_owners_and_of_one_request")
+STORED = kept_by("integration/test_transactions test_a_repeat_gets_the_bytes_and_headers_of_the_first_answer")
 
 OWN_WRITES = kept_by("e2e/test_replicas test_own_writes_are_seen_in_every_process_and_others_read_the_replica")
 REDIS_BACK = kept_by(
@@ -21,18 +24,141 @@ REDIS_BACK = kept_by(
 
 STORAGE = [
     Defence(
-        "a quick read has its own statement's values",
-        "app/core/plans.py",
-        "extracted_parameters=key.bindparams if key else None, ",
+        "a fast read has its own statement's values",
+        FAST_READS,
+        "query = self._queries.get(statement)",
+        "new = CompiledQuery(statement, self._dialect).sql\n"
+        "        query = next((one for one in self._queries.values() if one.sql == new), None)",
+        kept_by("integration/test_fast_reads test_statements_of_one_form_keep_their_own_values"),
+        backend="postgresql",
+    ),
+    Defence(
+        "a fast read's values are converted",
+        FAST_READS,
+        "if convert is None else convert(found[name]) for",
+        "for",
+        kept_by("integration/test_fast_reads test_a_value_that_is_left_out_or_wrong_is_an_error"),
+        backend="postgresql",
+    ),
+    Defence(
+        "a fast read's columns are converted",
+        FAST_READS,
+        "if convert is not None]",
+        "if False]",
+        kept_by("integration/test_fast_reads test_values_of_every_type_come_back_alike"),
+        backend="postgresql",
+    ),
+    Defence(
+        "a fast read reads numbers",
+        FAST_READS,
+        "FLOAT8 if isinstance(of_number, Float) else NUMERIC",
+        "None",
+        kept_by("integration/test_fast_reads test_values_of_every_type_come_back_alike"),
+        backend="postgresql",
+    ),
+    Defence(
+        "a connection that the server is ending is not handed out",
+        FAST_READS,
+        "            connection.terminate()\n",
+        "            raise\n",
+        kept_by("integration/test_fast_reads test_a_connection_that_was_killed_is_replaced"),
+        backend="postgresql",
+    ),
+    Defence(
+        "a fast read reads JSON",
+        FAST_READS,
+        "init=_read_json, ",
         "",
-        kept_by("integration/test_quick_reads test_statements_of_one_form_keep_their_own_values"),
+        kept_by("integration/test_fast_reads test_values_of_every_type_come_back_alike"),
+        backend="postgresql",
+    ),
+    Defence(
+        "what is wrong with a value is SQLAlchemy's to say",
+        FAST_READS,
+        "except Exception:  # noqa: BLE001",
+        "except ZeroDivisionError:  # noqa: BLE001",
+        kept_by("integration/test_fast_reads test_a_value_that_is_left_out_or_wrong_is_an_error"),
+        backend="postgresql",
     ),
     Defence(
         "a read that is given up ends in the server",
-        "app/core/quick_postgresql.py",
-        "await greenlet_spawn(connection.invalidate)",
-        "connection.invalidate()",
-        kept_by("integration/test_quick_reads test_a_read_that_is_given_up_ends_in_the_server"),
+        FAST_READS,
+        "await connection.fetch(query.sql, *parameters)",
+        'await __import__("asyncio").shield(connection.fetch(query.sql, *parameters))',
+        kept_by(
+            "integration/test_fast_reads test_a_read_that_is_given_up_ends_in_the_server",
+            "integration/test_fast_reads test_a_read_that_is_given_up_leaves_no_answer_to_the_next",
+        ),
+        backend="postgresql",
+    ),
+    Defence(
+        "a fast read gives its connection back",
+        FAST_READS,
+        "        finally:\n            await self._pool.release(connection)",
+        "        except ZeroDivisionError:\n            await self._pool.release(connection)",
+        kept_by("integration/test_fast_reads test_a_read_that_is_given_up_leaves_no_answer_to_the_next"),
+        backend="postgresql",
+    ),
+    Defence(
+        "a fast read waits for a connection in bounded time",
+        FAST_READS,
+        "acquire(timeout=self._timeout_s)",
+        "acquire()",
+        kept_by("integration/test_fast_reads test_a_read_waits_for_a_connection_in_bounded_time"),
+        backend="postgresql",
+    ),
+    Defence(
+        "a fast read that finds no connection says so",
+        FAST_READS,
+        'raise PoolTimeoutError(f"no connection within {self._timeout_s} s") from error',
+        "raise",
+        kept_by("integration/test_fast_reads test_a_read_waits_for_a_connection_in_bounded_time"),
+        backend="postgresql",
+    ),
+    Defence(
+        "a fast read that fails or loses its connection says which",
+        FAST_READS,
+        "None, error, hide_parameters=True, connection_invalidated=is_lost)",
+        "None, Exception(str(error)), hide_parameters=True)",
+        kept_by(
+            "integration/test_fast_reads test_a_read_that_fails_raises_what_sqlalchemy_would",
+            "integration/test_fast_reads test_a_read_whose_connection_is_killed_is_asked_again",
+        ),
+        backend="postgresql",
+    ),
+    Defence(
+        "an IN is SQLAlchemy's to expand",
+        FAST_READS,
+        "if not query.is_fixed:",
+        "if False:",
+        kept_by("integration/test_fast_reads test_both_ways_give_the_same_rows"),
+        backend="postgresql",
+    ),
+    Defence(
+        "a fast read cannot write",
+        ENGINES,
+        "**_connect_args(settings, read_only=True)}",
+        "**_connect_args(settings, read_only=False)}",
+        kept_by("integration/test_fast_reads test_a_fast_read_cannot_write"),
+        backend="postgresql",
+    ),
+    Defence(
+        "a read that loses its connection is asked again",
+        SESSIONS,
+        "            if not is_lost(error):\n                raise\n",
+        "            raise\n",
+        kept_by(
+            "e2e/test_pools test_a_read_that_loses_its_connection_is_asked_again",
+            "integration/test_fast_reads test_a_read_whose_connection_is_killed_is_asked_again",
+        ),
+        backend="postgresql",
+    ),
+    Defence(
+        "one setting turns fast reads off",
+        ENGINES,
+        "return settings.fast_reads and is_postgresql",
+        "return is_postgresql",
+        kept_by("integration/test_fast_reads test_one_setting_turns_them_off"),
         backend="postgresql",
     ),
     Defence(
@@ -122,8 +248,8 @@ STORAGE = [
     ),
     Defence(
         "a write is noted before its answer",
-        DATABASE,
-        'await database.replicas.note_write(getattr(request.state, "user_id", None))',
+        SESSIONS,
+        'await database.committed(getattr(request.state, "user_id", None))',
         "pass",
         OWN_WRITES,
     ),
@@ -136,9 +262,9 @@ STORAGE = [
     ),
     Defence(
         "who is signed in is read on the primary",
-        DATABASE,
-        "Depends(get_primary_read_db)",
-        "Depends(get_read_db)",
+        "app/auth/dependencies.py",
+        "request.app.state.database.read\n",
+        "request.app.state.database.reader_of(request)\n",
         kept_by("e2e/test_replicas test_who_is_signed_in_is_read_on_the_primary"),
     ),
     Defence(
@@ -185,9 +311,9 @@ STORAGE = [
     ),
     Defence(
         "the commit is before the answer",
-        DATABASE,
-        "await session.commit()  # and",
-        "asyncio.ensure_future(session.commit())  # and",
+        SESSIONS,
+        "await session.commit()  # which",
+        "asyncio.ensure_future(session.commit())  # which",
         kept_by("integration/test_transactions test_a_commit_that_fails_is_not_heard_as_success"),
     ),
     Defence(
@@ -213,10 +339,17 @@ STORAGE = [
     ),
     Defence(
         "an old ETag is refused",
-        "app/core/etag.py",
-        "if etag_of(schema.model_validate(row).model_dump_json().encode()) not in self._wanted:",
+        ROUTING,
+        "if etag_of(schema.model_validate(row).model_dump_json(**options).encode()) not in self._wanted:",
         "if False:",
         RACING_PUTS,
+    ),
+    Defence(
+        "If-Match compares what the GET sends",
+        ROUTING,
+        "model_dump_json(**options)",
+        "model_dump_json(by_alias=True)",
+        kept_by("integration/test_transactions test_if_match_takes_the_etag_of_what_the_route_sends"),
     ),
     Defence(
         "an item's If-Match is looked at",
@@ -242,17 +375,61 @@ STORAGE = [
     Defence(
         "a key is of one request",
         IDEMPOTENCY,
-        "if first.fingerprint != await _fingerprint(request):",
+        "if row.fingerprint != await _fingerprint(request):",
         "if False:",
         KEYS,
     ),
-    Defence("a key is its owner's", IDEMPOTENCY, "IdempotencyKey.user_id == user_id, ", "", KEYS),
+    Defence(
+        "a key is its owner's",
+        IDEMPOTENCY,
+        "            user_id=request.state.user_id,\n",
+        '            user_id=await db.scalar(__import__("sqlalchemy").text("SELECT min(id) FROM users")),\n',
+        KEYS,
+    ),
     Defence(
         "a repeat is answered as before",
         IDEMPOTENCY,
-        "            await _store(request, response)\n",
+        "            await _store(db, request, response)\n",
         "            pass\n",
         kept_by("integration/test_transactions test_of_racing_posts_with_one_key_one_makes_a_row"),
+    ),
+    Defence(
+        "a repeat that is refused leaves nothing behind",
+        IDEMPOTENCY,
+        "        await db.rollback()\n",
+        "        pass\n",
+        kept_by("integration/test_transactions test_of_racing_posts_with_one_key_one_makes_a_row"),
+    ),
+    Defence(
+        "a repeat's conflict with the first is not its answer",
+        IDEMPOTENCY,
+        "    except Exception as error:\n",
+        "    except ZeroDivisionError as error:\n",
+        kept_by(
+            "integration/test_transactions test_a_repeat_that_lost_the_race_to_its_own_conflict_hears_the_first_answer",
+        ),
+    ),
+    Defence(
+        "a stored answer keeps its headers",
+        IDEMPOTENCY,
+        "    response.raw_headers = [\n",
+        "    _ = [\n",
+        STORED,
+    ),
+    Defence(
+        "a stored answer keeps its bytes",
+        IDEMPOTENCY,
+        "b64encode(response.body)",
+        'b64encode(response.body.decode("utf-8", "replace").encode())',
+        STORED,
+    ),
+    Defence("an answer that is streamed is passed on", IDEMPOTENCY, ' and hasattr(response, "body")', "", STORED),
+    Defence(
+        "who is refused gets no stored answer",
+        IDEMPOTENCY,
+        ' or getattr(error, "status_code", 0) in REFUSED',
+        "",
+        kept_by("integration/test_api_keys test_a_key_that_may_only_read_gets_no_stored_answer"),
     ),
     Defence(
         "a job that was taken over writes nothing",

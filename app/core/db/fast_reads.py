@@ -5,14 +5,17 @@ small read, is left out. Only statements that are built once and take their valu
 FAST_READS=false turns it off: results and errors are the same.
 """
 
+import json
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 from weakref import WeakKeyDictionary
 
 import asyncpg
+from sqlalchemy import Float
 from sqlalchemy.engine import Dialect
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy.types import TypeDecorator, TypeEngine
 
 from app.core.db.errors import DatabaseAway
 from app.core.db.reads import AnySelect, Row
@@ -21,6 +24,11 @@ Convert = Callable[[Any], Any] | None
 
 # SQLSTATE classes of a connection that has ended: connection exception, server shutdown or an operator's intervention.
 LOST = ("08", "57P")
+DRIVER_ERRORS = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError)
+CLIENT_ERRORS = (asyncpg.InterfaceError, asyncpg.InternalClientError)
+
+# What PostgreSQL calls the types of numbers: their processors ask what the driver gives.
+FLOAT8, NUMERIC = 701, 1700
 
 
 class CompiledQuery:
@@ -38,7 +46,7 @@ class CompiledQuery:
         ]
         columns = statement.selected_columns
         self._names = tuple(columns.keys())
-        converts = [column.type.dialect_impl(dialect).result_processor(dialect, None) for column in columns]
+        converts = [_result_processor(column.type, dialect) for column in columns]
         self._converts = [(index, convert) for index, convert in enumerate(converts) if convert is not None]
 
     def parameters(self, values: Mapping[str, Any]) -> list[Any]:
@@ -57,6 +65,12 @@ class CompiledQuery:
                 values[index] = convert(values[index])
             rows.append(Row(**dict(zip(names, values, strict=True))))
         return rows
+
+
+def _result_processor(kind: TypeEngine[Any], dialect: Dialect) -> Convert:
+    stored = kind.dialect_impl(dialect)
+    of_number = stored.impl_instance if isinstance(stored, TypeDecorator) else stored
+    return stored.result_processor(dialect, FLOAT8 if isinstance(of_number, Float) else NUMERIC)
 
 
 class FastReads:
@@ -87,20 +101,21 @@ class FastReads:
         except Exception:  # noqa: BLE001 - a value is missing, or not of its type
             return None
         if self._pool is None:
-            self._pool = await asyncpg.create_pool(min_size=0, max_size=self._size, reset=_keep, **self._options)
+            self._pool = await asyncpg.create_pool(
+                min_size=0, max_size=self._size, init=_read_json, reset=_keep, **self._options
+            )
         try:
             connection = await self._pool.acquire(timeout=self._timeout_s)
         except TimeoutError as error:
             raise PoolTimeoutError(f"no connection within {self._timeout_s} s") from error
-        except OSError as error:
-            raise DatabaseAway.of(error) from error
-        except (asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        except DRIVER_ERRORS as error:
             raise _wrapped(query.sql, error) from error
         try:
             return query.rows(await connection.fetch(query.sql, *parameters))
-        except OSError as error:  # TimeoutError too: the server is silent
-            raise DatabaseAway.of(error) from error
-        except (asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        except DRIVER_ERRORS as error:
+            raise _wrapped(query.sql, error) from error
+        except asyncpg.InternalClientError as error:  # the server has said that it ends this connection, and not yet
+            connection.terminate()
             raise _wrapped(query.sql, error) from error
         finally:
             await self._pool.release(connection)
@@ -116,11 +131,19 @@ class FastReads:
             await pool.close()
 
 
+async def _read_json(connection: asyncpg.Connection) -> None:
+    """As SQLAlchemy's connections do: its types leave JSON to them."""
+    for name in ("json", "jsonb"):
+        await connection.set_type_codec(name, schema="pg_catalog", encoder=str, decoder=json.loads)
+
+
 async def _keep(_connection: asyncpg.Connection) -> None:
     """A read leaves nothing in its session that the next could find."""
 
 
-def _wrapped(sql: str, error: Exception) -> DBAPIError:
+def _wrapped(sql: str, error: Exception) -> DatabaseAway | DBAPIError:
+    if isinstance(error, OSError):  # TimeoutError too: the server is silent
+        return DatabaseAway.of(error)
     state = getattr(error, "sqlstate", None) or ""
-    is_lost = isinstance(error, asyncpg.InterfaceError) or state.startswith(LOST)
+    is_lost = isinstance(error, CLIENT_ERRORS) or state.startswith(LOST)
     return DBAPIError(sql, None, error, hide_parameters=True, connection_invalidated=is_lost)
