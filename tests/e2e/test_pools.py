@@ -2,10 +2,12 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Generator
+from contextlib import AsyncExitStack
 
 import pytest
 from fastapi import FastAPI
 from sqlalchemy import literal_column, select, text
+from sqlalchemy.pool import QueuePool
 
 from app.auth.hashing import PasswordHasher
 from app.cli.checks import Check, connections
@@ -73,6 +75,7 @@ async def test_after_a_restart_of_the_database_the_first_requests_succeed(small:
     user = await factories.user(app)
     url = f"/api/v1/items/{(await factories.item(user))['id']}"
     await warm(app.state.database)
+    await asyncio.gather(*(user.http.get(url) for _ in range(2 * POOL)))
     await asyncio.to_thread(small.kill)
     await asyncio.to_thread(small.start)
     for _ in range(POOL + 1):
@@ -83,8 +86,12 @@ async def test_after_a_restart_of_the_database_the_first_requests_succeed(small:
 async def warm(database: Database) -> None:
     """As many connections as the pools may have, all given back."""
     for engine in (database.engine, database.read_engine):
-        async with engine.connect() as one, engine.connect() as other:
-            assert [await one.scalar(text("SELECT 1")), await other.scalar(text("SELECT 1"))] == [1, 1]
+        pool = engine.pool
+        assert isinstance(pool, QueuePool)
+        async with AsyncExitStack() as stack:
+            for _ in range(pool.size()):
+                connection = await stack.enter_async_context(engine.connect())
+                assert await connection.scalar(text("SELECT 1")) == 1
 
 
 RUNNING_READS = {
