@@ -114,21 +114,6 @@ class Router(APIRouter):
         super().__init__(prefix=prefix, tags=list(tags or []), route_class=Route)
 
 
-class Features:
-    """The routers of the features. The application includes them one by one: FastAPI matches the routes of a router in
-    between more slowly."""
-
-    def __init__(self) -> None:
-        self.routers: list[APIRouter] = []
-
-    def include_router(self, router: APIRouter) -> None:
-        self.routers.append(router)
-
-    def include_in(self, app: FastAPI, prefix: str) -> None:
-        for router in self.routers:
-            app.include_router(router, prefix=prefix)
-
-
 def etag_of(body: bytes) -> str:
     """The strong validator of a representation: a hash of its bytes."""
     return f'"{blake2b(body, digest_size=12).hexdigest()}"'

@@ -91,6 +91,7 @@ def test_the_hooks_are_the_projects_own_tools(tmp_path: Path) -> None:
     (repository,) = loaded(".pre-commit-config.yaml")["repos"]
     assert repository["repo"] == "local"  # so that there is one version of each, the locked one
     hooks = {hook["id"]: shlex.split(hook["entry"]) for hook in repository["hooks"]}
+    assert hooks.pop("imports")[0].endswith("lint-imports")  # of the whole project
     program, *_, target = hooks.pop("lock")
     assert program == "make"
     assert re.search(rf"^{target}:", MAKEFILE, re.MULTILINE)
