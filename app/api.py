@@ -1,6 +1,6 @@
 """The registry of /api/v1: one line per feature, sorted."""
 
-from fastapi import APIRouter, FastAPI
+from fastapi import APIRouter
 
 from app.api_keys.router import router as api_keys
 from app.audit.router import router as audit
@@ -21,10 +21,6 @@ class Features:
 
     def include_router(self, router: APIRouter) -> None:
         self.routers.append(router)
-
-    def include_in(self, app: FastAPI) -> None:
-        for router in self.routers:
-            app.include_router(router, prefix=PREFIX)
 
 
 router = Features()

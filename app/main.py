@@ -78,7 +78,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     add_middleware(app, settings, state.metrics)
     observe_app(app, telemetry, state.metrics, state.engines)
     app.include_router(health)
-    api.router.include_in(app)
+    for feature in api.router.routers:
+        app.include_router(feature, prefix=api.PREFIX)
     complete_openapi(app)
     _add_pages(app, settings)
     return app
