@@ -1,6 +1,7 @@
 """The ASGI application of each worker of `app serve`: the app with client addresses from proxies and with draining."""
 
 import asyncio
+import gc
 import os
 import signal
 
@@ -14,6 +15,7 @@ def create() -> ProxyHeadersMiddleware:
     """The factory that Granian calls in each worker."""
     from app.main import app
 
+    gc.freeze()  # what was imported stays: no collection walks through it again
     settings = app.state.settings
     return ProxyHeadersMiddleware(
         Draining(app, settings.drain_seconds),  # ty: ignore[invalid-argument-type] - uvicorn types ASGI by itself
