@@ -1,8 +1,11 @@
 """`app serve`: what `make run` runs."""
 
+import gc
+import multiprocessing
 import os
 import signal
 import socket
+import sys
 from collections.abc import Generator
 from contextlib import contextmanager
 from errno import EACCES, EADDRINUSE
@@ -38,6 +41,7 @@ def run() -> None:
     configure_logging(settings)
     os.register_at_fork(after_in_child=_reset_signals)
     with _shared_metrics(settings):
+        _preload()
         _serve(settings)
 
 
@@ -45,6 +49,19 @@ def _reset_signals() -> None:
     """A new worker ends on a signal until Granian handles it there; the main process's handler would drop it."""
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.SIG_DFL)
+
+
+def _preload() -> None:
+    """Import the app's modules before the workers fork: they share this memory, and a new worker starts at once.
+
+    Each worker builds its own app, so no connection or thread is shared. On macOS, forking is not safe.
+    """
+    if sys.platform == "linux":
+        import app.api
+        import app.state  # noqa: F401
+
+        multiprocessing.set_start_method("fork")  # the default until Python 3.13
+        gc.freeze()  # a collection in a worker would write to the shared pages, and so copy them
 
 
 def _serve(settings: Settings) -> None:
