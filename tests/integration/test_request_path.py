@@ -1,5 +1,6 @@
 """The path of a request is short: how many of our files and functions a warm one goes through (DESIGN, rule 5)."""
 
+import asyncio
 import sys
 from pathlib import Path
 from types import FrameType
@@ -21,8 +22,11 @@ class Trace:
 
     def __init__(self) -> None:
         self.functions: dict[tuple[str, str], None] = {}
+        self._task = asyncio.current_task()
 
     def note(self, frame: FrameType, event: str, _argument: Any) -> None:
+        if asyncio.current_task() is not self._task:  # the runner of jobs
+            return
         name = frame.f_code.co_filename
         # Comprehensions and lambdas belong to the function that they stand in.
         if event == "call" and name.startswith(APP) and not frame.f_code.co_name.startswith("<"):
