@@ -1,7 +1,7 @@
 """The path of a request is short: how many of our files and functions a warm one goes through (DESIGN, rule 5)."""
 
-import asyncio
 import sys
+from contextvars import ContextVar
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -16,16 +16,18 @@ from tests.factories import Actor
 APP = str(Path(__file__).parents[2] / "app")
 ITEMS = "/api/v1/items"
 
+# Set in the context of the request and of the tasks that it starts; not in that of the runner of jobs.
+tracing: ContextVar[bool] = ContextVar("tracing", default=False)
+
 
 class Trace:
     """The functions of ours that a request calls, in the order of their first calls."""
 
     def __init__(self) -> None:
         self.functions: dict[tuple[str, str], None] = {}
-        self._task = asyncio.current_task()
 
     def note(self, frame: FrameType, event: str, _argument: Any) -> None:
-        if asyncio.current_task() is not self._task:  # the runner of jobs
+        if not tracing.get():
             return
         name = frame.f_code.co_filename
         # Comprehensions and lambdas belong to the function that they stand in.
@@ -43,11 +45,13 @@ class Trace:
 
 async def traced(request: Any) -> tuple[Response, Trace]:
     path = Trace()
+    token = tracing.set(True)
     sys.setprofile(path.note)
     try:
         return await request(), path
     finally:
         sys.setprofile(None)
+        tracing.reset(token)
 
 
 @pytest.mark.parametrize(("method", "files", "functions"), [("GET", 12, 35), ("POST", 14, 45)])
